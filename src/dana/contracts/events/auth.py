@@ -1,0 +1,32 @@
+"""What auth publishes."""
+
+from uuid import UUID
+
+from dana.contracts.events.base import Event
+from dana.contracts.views import MemberView
+
+
+class OrganizationCreated(Event):
+    """An organization signed up."""
+
+    name: str
+
+
+class MemberJoined(Event):
+    """A person joined the organization."""
+
+    member: MemberView
+
+    def key(self) -> UUID:
+        """Order by person."""
+        return self.member.user_id
+
+
+class MemberChanged(Event):
+    """A member's name, role or access changed."""
+
+    member: MemberView
+
+    def key(self) -> UUID:
+        """Order by person."""
+        return self.member.user_id

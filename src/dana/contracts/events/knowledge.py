@@ -1,0 +1,37 @@
+"""What knowledge publishes."""
+
+from uuid import UUID
+
+from dana.contracts.events.base import Event
+from dana.contracts.ids import DocumentId
+from dana.contracts.views import DocumentView
+
+
+class DocumentQueued(Event):
+    """A document was uploaded, or is to be indexed again."""
+
+    document: DocumentView
+
+    def key(self) -> UUID:
+        """Order by document."""
+        return self.document.id
+
+
+class DocumentChanged(Event):
+    """A document moved on to another state, or made progress."""
+
+    document: DocumentView
+
+    def key(self) -> UUID:
+        """Order by document."""
+        return self.document.id
+
+
+class DocumentDeleted(Event):
+    """A document was deleted; no later search finds it."""
+
+    document_id: DocumentId
+
+    def key(self) -> UUID:
+        """Order by document."""
+        return self.document_id
