@@ -64,7 +64,7 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
-class Citation(View):
+class Citation(View, frozen=True):
     """The passage an answer stands on, quoted word for word."""
 
     document_id: DocumentId
@@ -74,7 +74,7 @@ class Citation(View):
     """The sentence of the passage that the answer quotes."""
 
 
-class MemberView(View):
+class MemberView(View, frozen=True):
     """A person in an organization."""
 
     user_id: UserId
@@ -84,7 +84,7 @@ class MemberView(View):
     is_active: bool = True
 
 
-class InboxView(View):
+class InboxView(View, frozen=True):
     """A place where conversations arrive."""
 
     id: InboxId
@@ -96,7 +96,7 @@ class InboxView(View):
     created_at: datetime
 
 
-class ContactView(View):
+class ContactView(View, frozen=True):
     """A customer, or a visitor not yet known by name."""
 
     id: ContactId
@@ -105,7 +105,7 @@ class ContactView(View):
     created_at: datetime
 
 
-class MessageView(View):
+class MessageView(View, frozen=True):
     """One message. `seq` counts from 1 within its conversation, without a gap."""
 
     id: MessageId
@@ -121,7 +121,7 @@ class MessageView(View):
     citations: tuple[Citation, ...] = ()
 
 
-class ConversationView(View):
+class ConversationView(View, frozen=True):
     """One conversation, as a list shows it."""
 
     id: ConversationId
@@ -142,7 +142,7 @@ class ConversationView(View):
     created_at: datetime
 
 
-class DocumentView(View):
+class DocumentView(View, frozen=True):
     """One document of the knowledge and how far it has come."""
 
     id: DocumentId

@@ -7,7 +7,7 @@ from dana.contracts.ids import ConversationId, MessageId
 from dana.contracts.views import Action, Citation
 
 
-class AnswerProposed(Event):
+class AnswerProposed(Event, frozen=True):
     """The assistant has an answer; conversations appends it if its turn is still the current one."""
 
     conversation_id: ConversationId

@@ -6,13 +6,13 @@ from dana.contracts.events.base import Event
 from dana.contracts.views import MemberView
 
 
-class OrganizationCreated(Event):
+class OrganizationCreated(Event, frozen=True):
     """An organization signed up."""
 
     name: str
 
 
-class MemberJoined(Event):
+class MemberJoined(Event, frozen=True):
     """A person joined the organization."""
 
     member: MemberView
@@ -22,7 +22,7 @@ class MemberJoined(Event):
         return self.member.user_id
 
 
-class MemberChanged(Event):
+class MemberChanged(Event, frozen=True):
     """A member's name, role or access changed."""
 
     member: MemberView

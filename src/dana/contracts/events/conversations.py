@@ -7,19 +7,19 @@ from dana.contracts.ids import ConversationId, InboxId
 from dana.contracts.views import ConversationView, InboxView, MessageView
 
 
-class InboxCreated(Event):
+class InboxCreated(Event, frozen=True):
     """An inbox was created."""
 
     inbox: InboxView
 
 
-class InboxChanged(Event):
+class InboxChanged(Event, frozen=True):
     """An inbox's settings changed."""
 
     inbox: InboxView
 
 
-class ConversationEvent(Event):
+class ConversationEvent(Event, frozen=True):
     """A change of one conversation."""
 
     conversation: ConversationView
@@ -29,47 +29,47 @@ class ConversationEvent(Event):
         return self.conversation.id
 
 
-class ConversationStarted(ConversationEvent):
+class ConversationStarted(ConversationEvent, frozen=True):
     """A customer began a conversation."""
 
 
-class MessageAppended(ConversationEvent):
+class MessageAppended(ConversationEvent, frozen=True):
     """A message was written, by whomever."""
 
     message: MessageView
 
 
-class ConversationTakenOver(ConversationEvent):
+class ConversationTakenOver(ConversationEvent, frozen=True):
     """A person took the conversation over; the assistant is off duty from here on."""
 
 
-class ConversationAssigned(ConversationEvent):
+class ConversationAssigned(ConversationEvent, frozen=True):
     """The conversation was assigned to a person, or to nobody."""
 
 
-class ConversationHandedOver(ConversationEvent):
+class ConversationHandedOver(ConversationEvent, frozen=True):
     """The assistant asked for a person."""
 
     reason: str
 
 
-class ConversationResolved(ConversationEvent):
+class ConversationResolved(ConversationEvent, frozen=True):
     """The conversation was resolved."""
 
 
-class ConversationReopened(ConversationEvent):
+class ConversationReopened(ConversationEvent, frozen=True):
     """The conversation was opened again, by an agent or by the customer writing."""
 
 
-class ConversationSnoozed(ConversationEvent):
+class ConversationSnoozed(ConversationEvent, frozen=True):
     """The conversation sleeps until a time."""
 
 
-class ConversationRead(ConversationEvent):
+class ConversationRead(ConversationEvent, frozen=True):
     """An agent has seen the customer's messages."""
 
 
-class AnswerRequested(Event):
+class AnswerRequested(Event, frozen=True):
     """The assistant is on duty and a customer has written.
 
     `turn` is the fence: it grows whenever the customer writes or a person acts, and an answer for

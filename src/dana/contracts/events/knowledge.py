@@ -7,7 +7,7 @@ from dana.contracts.ids import DocumentId
 from dana.contracts.views import DocumentView
 
 
-class DocumentQueued(Event):
+class DocumentQueued(Event, frozen=True):
     """A document was uploaded, or is to be indexed again."""
 
     document: DocumentView
@@ -17,7 +17,7 @@ class DocumentQueued(Event):
         return self.document.id
 
 
-class DocumentChanged(Event):
+class DocumentChanged(Event, frozen=True):
     """A document moved on to another state, or made progress."""
 
     document: DocumentView
@@ -27,7 +27,7 @@ class DocumentChanged(Event):
         return self.document.id
 
 
-class DocumentDeleted(Event):
+class DocumentDeleted(Event, frozen=True):
     """A document was deleted; no later search finds it."""
 
     document_id: DocumentId
