@@ -1,0 +1,1 @@
+"""How everything runs: data, events, HTTP, telemetry. Knows no service."""

@@ -1,0 +1,55 @@
+"""Settings: everything that differs between installations, read once from `DANA_…` variables."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dana.platform.secrets import Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation."""
+
+    data_dir: Path
+    database_url: str
+    """An administrator's address of the PostgreSQL server; used for migrations only."""
+    redis_url: str
+    public_url: str
+    secrets: Secrets
+    web_dir: Path
+    widget_dir: Path
+    shard_count: int = 2
+    http_host: str = "127.0.0.1"
+    http_port: int = 0
+    realtime_host: str = "127.0.0.1"
+    realtime_port: int = 0
+    pool_size: int = 8
+    """Connections of one service to one database."""
+    allow_private_providers: bool = True
+    """Whether a model provider may live in a private network, such as a local model server."""
+    environment: str = "local"
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the environment; raises KeyError naming what must be set."""
+        env = os.environ
+        data_dir = Path(env.get("DANA_DATA", ".dana")).absolute()
+        root = Path(__file__).parents[3]
+        return cls(
+            data_dir=data_dir,
+            database_url=env["DANA_DATABASE_URL"],
+            redis_url=env["DANA_REDIS_URL"],
+            public_url=env.get("DANA_PUBLIC_URL", "http://localhost:8080").rstrip("/"),
+            secrets=Secrets.load(Path(env.get("DANA_SECRETS", str(data_dir / "secrets")))),
+            web_dir=Path(env.get("DANA_WEB", str(root / "web" / "dist"))),
+            widget_dir=Path(env.get("DANA_WIDGET", str(root / "widget" / "dist"))),
+            shard_count=int(env.get("DANA_SHARDS", "2")),
+            http_host=env.get("DANA_HTTP_HOST", "127.0.0.1"),
+            http_port=int(env.get("DANA_HTTP_PORT", "0")),
+            realtime_host=env.get("DANA_REALTIME_HOST", "127.0.0.1"),
+            realtime_port=int(env.get("DANA_REALTIME_PORT", "0")),
+            pool_size=int(env.get("DANA_POOL_SIZE", "8")),
+            allow_private_providers=env.get("DANA_ALLOW_PRIVATE_PROVIDERS", "true") == "true",
+            environment=env.get("DANA_ENVIRONMENT", "local"),
+        )
