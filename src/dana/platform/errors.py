@@ -13,7 +13,7 @@ Problem
 from typing import Any, ClassVar
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - the name on the wire, RFC 9457
     """An expected failure, told to the caller as it is."""
 
     status: ClassVar[int] = 500

@@ -7,7 +7,6 @@ import base64
 import hashlib
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
@@ -86,6 +85,10 @@ class Keys:
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
+        self._public_keys = {
+            MEMBER_ISSUER: secrets.member_key.public_key(),
+            VISITOR_ISSUER: secrets.visitor_key.public_key(),
+        }
         self._verified: dict[bytes, Member | Visitor] = {}
 
     def sign_member(self, member: Member, ttl_seconds: float) -> str:
@@ -152,7 +155,7 @@ class Keys:
 
     def _verify(self, token: str) -> Member | Visitor:
         try:
-            issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+            issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
             key = self._public_keys[issuer]
             claims = jwt.decode(
                 token,
@@ -168,13 +171,6 @@ class Keys:
             raise Unauthenticated("The token has expired; get a new one.") from None
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise Unauthenticated("The token is not valid.") from None
-
-    @cached_property
-    def _public_keys(self) -> dict[str, ec.EllipticCurvePublicKey]:
-        return {
-            MEMBER_ISSUER: self._secrets.member_key.public_key(),
-            VISITOR_ISSUER: self._secrets.visitor_key.public_key(),
-        }
 
 
 def _member(claims: dict[str, Any]) -> Member:

@@ -54,7 +54,7 @@ class Secrets:
         return nonce + AESGCM(self.derive(purpose)).encrypt(nonce, secret.encode(), purpose.encode())
 
     def open(self, purpose: str, sealed: bytes) -> str:
-        """Decrypt what `seal` made; raises Unavailable when the root key is not the one it was sealed with."""
+        """Decrypt what `seal` made; raises Unavailable when the root key is another one."""
         try:
             plain = AESGCM(self.derive(purpose)).decrypt(
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], purpose.encode()

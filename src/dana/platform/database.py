@@ -1,0 +1,152 @@
+"""Connections to PostgreSQL, one pool per service and database, and the transaction that writes.
+
+A transaction of an organization is `BEGIN; begin_org(…)` in one round trip, the work, then the events and
+`COMMIT`. Pools don't reset connections: all settings and locks end with their transaction.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit
+
+import asyncpg
+
+from dana.contracts.events import Event
+from dana.contracts.ids import OrgId
+from dana.platform.errors import Unavailable
+from dana.platform.identity import Actor
+from dana.platform.outbox import Outbox
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+ACQUIRE_TIMEOUT_SECONDS = 5.0  # waiting longer for a connection means overload: say so instead
+SERVER_SETTINGS = {
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "15s",
+    "transaction_timeout": "30s",
+    "timezone": "UTC",
+}
+
+STALE_ROUTE = "OM001"
+
+_LOST = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+)
+_BUSY = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.TransactionTimeoutError,
+)
+
+
+class Statements:
+    """The statements of one open transaction. $1, $2 … stand for the arguments."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """Return all rows."""
+        return await self._connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        """Return the first row, if any."""
+        return await self._connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """Return the first column of the first row, or None."""
+        return await self._connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        """Run a statement; returns its command tag, such as `UPDATE 1`."""
+        return await self._connection.execute(sql, *args)
+
+    async def executemany(self, sql: str, args: list[tuple[Any, ...]]) -> None:
+        """Run a statement for each row of arguments, in one round trip."""
+        await self._connection.executemany(sql, args)
+
+    async def copy_rows(
+        self, schema: str, table: str, columns: list[str], rows: list[tuple[Any, ...]]
+    ) -> None:
+        """Write many rows with COPY; the organization's column must be among them."""
+        await self._connection.copy_records_to_table(table, schema_name=schema, columns=columns, records=rows)
+
+
+class CatalogTx(Statements):
+    """An open transaction on the catalog, which belongs to no single organization."""
+
+
+class Tx(Statements):
+    """An open transaction of one organization: the first argument of every writing action."""
+
+    def __init__(self, connection: asyncpg.Connection, org_id: OrgId, shard: str, actor: Actor) -> None:
+        super().__init__(connection)
+        self.org_id = org_id
+        self.shard = shard
+        self.actor = actor
+        self.now = datetime.now(UTC)
+        self.outbox = Outbox()
+
+    def emit(self, event: Event) -> None:
+        """Say what happened; published if and only if this transaction commits."""
+        self.outbox.add(event, self.now)
+
+
+async def open_pool(dsn: str, size: int) -> asyncpg.Pool:
+    """Open a pool of at most `size` connections, none of them before it is needed."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=None,
+        max_inactive_connection_lifetime=300.0,
+        server_settings=SERVER_SETTINGS | {"application_name": "dana"},
+        reset=_keep_as_it_is,
+    )
+
+
+async def abandon(connection: asyncpg.Connection | Any) -> None:
+    """Roll back; a connection that can't even do that is closed."""
+    try:
+        await asyncio.shield(connection.execute("ROLLBACK"))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        connection.terminate()
+
+
+@contextmanager
+def outages_are_problems() -> Iterator[None]:
+    """Turn a lost or overloaded database into Unavailable; bugs pass as they are."""
+    try:
+        yield
+    except _BUSY as error:
+        raise Unavailable("The database is too busy; nothing was saved.") from error
+    except _LOST as error:
+        is_a_bug = isinstance(error, ValueError) or "another operation" in str(error)
+        if is_a_bug:
+            raise
+        raise Unavailable("The database can't be reached; nothing was saved.") from error
+
+
+def address(server: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
+    """Take a server's address and change the database, and the user where one is given."""
+    parts = urlsplit(server)
+    if user is not None:
+        host = parts.netloc.rpartition("@")[2]
+        netloc = f"{quote(user)}:{quote(password or '')}@{host}"
+        parts = SplitResult(parts.scheme, netloc, parts.path, parts.query, parts.fragment)
+    return parts._replace(path=f"/{database}").geturl()
+
+
+async def _keep_as_it_is(connection: Any) -> None:
+    """Leave the connection untouched: every setting and lock of ours ends with its transaction."""

@@ -1,0 +1,102 @@
+"""The HTTP application of a process: the routes of its services and what every process answers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import structlog
+from litestar import Litestar, Request, Response, Router, get
+from litestar.config.app import AppConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from dana.platform.errors import Problem, Unauthenticated
+from dana.platform.http.asgi import Application
+from dana.platform.http.observed import Observed
+from dana.platform.http.problems import PROBLEM_RESPONSES, on_bug, on_http_exception, on_problem
+from dana.platform.identity import Keys, Member, Visitor
+
+MAX_BODY_BYTES = 26 * 1024 * 1024  # the largest upload (25 MB) and its multipart frame
+
+Ready = Callable[[], Awaitable[dict[str, str]]]
+"""Tells what is not ready, by part, with the reason; empty when all is."""
+
+
+def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = "/") -> Application:
+    """Build the application of some services' routers."""
+
+    @get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @get("/readyz", include_in_schema=False)
+    async def readyz() -> Response[dict[str, Any]]:
+        missing = await ready()
+        status = {"status": "waiting" if missing else "ready", "waiting_for": missing}
+        return Response(status, status_code=503 if missing else 200)
+
+    @get("/metrics", include_in_schema=False)
+    async def metrics() -> Response[bytes]:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def member(request: Request[Any, Any, Any]) -> Member:
+        who = keys.verify_member(bearer_token(request))
+        structlog.contextvars.bind_contextvars(organization=str(who.org_id))
+        return who
+
+    async def visitor(request: Request[Any, Any, Any]) -> Visitor:
+        who = keys.verify_visitor(bearer_token(request))
+        structlog.contextvars.bind_contextvars(organization=str(who.org_id))
+        return who
+
+    for router in routers:
+        for route in router.routes:
+            for handler in getattr(route, "route_handlers", []):
+                handler.responses = {**PROBLEM_RESPONSES, **(handler.responses or {})}
+    return Observed(
+        cast(
+            "Application",
+            Litestar(
+                route_handlers=[*routers, healthz, readyz, metrics],
+                dependencies={"member": Provide(member), "visitor": Provide(visitor)},
+                exception_handlers={Problem: on_problem, HTTPException: on_http_exception, Exception: on_bug},
+                openapi_config=openapi(public_url),
+                request_max_body_size=MAX_BODY_BYTES,
+                on_app_init=[_plain_logging],
+            ),
+        )
+    )
+
+
+def bearer_token(request: Request[Any, Any, Any]) -> str:
+    """Take the token of the Authorization header; raises Unauthenticated."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("Send the header `Authorization: Bearer <token>`.")
+    return token.strip()
+
+
+def openapi(public_url: str) -> OpenAPIConfig:
+    """Describe the API; served at /openapi.json."""
+    return OpenAPIConfig(
+        title="Dana",
+        version="1",
+        description="Conversations with customers on every channel. Errors are problem+json; lists are "
+        "`{items, next_cursor}`; a POST with an `Idempotency-Key` may be repeated.",
+        path="/",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        security=[{"token": []}],
+        components=Components(
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        use_handler_docstrings=True,
+    )
+
+
+def _plain_logging(config: AppConfig) -> AppConfig:
+    """Leave logging to telemetry.py."""
+    config.logging_config = None
+    return config

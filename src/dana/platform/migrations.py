@@ -1,0 +1,221 @@
+"""Migrations: numbered SQL files of the platform and of each service, on the catalog and on every shard.
+
+Each database keeps what it has run in `dana_migrations.applied` with the file's checksum; a file that changed
+after it ran is refused. One runner at a time (advisory lock); the first shard is the canary.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from dana.platform.database import address
+from dana.platform.settings import Settings
+from dana.platform.shards import CATALOG
+
+SERVICES_DIR = Path(__file__).parents[1] / "services"
+PLATFORM_DIR = Path(__file__).parent / "migrations"
+LOCK_KEY = 4_611_686_018_427_387_901
+LOCK_TIMEOUT = "2s"  # a migration must not queue behind a long statement, and so block all others
+LOCK_TRIES = 10
+
+_BOOKKEEPING = """
+create schema if not exists dana_migrations;
+create table if not exists dana_migrations.applied (
+  owner text not null, number int not null, name text not null, sha256 text not null,
+  applied_at timestamptz not null default now(), primary key (owner, number)
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One SQL file."""
+
+    owner: str
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of its text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One migration that a database has yet to run."""
+
+    database: str
+    migration: Migration
+
+
+class ChangedMigrationError(RuntimeError):
+    """A file was changed after it had run somewhere: write a new one instead."""
+
+
+def services() -> list[str]:
+    """Name all services: each owns a schema and a role of its own name."""
+    return sorted(path.parent.name for path in SERVICES_DIR.glob("*/__init__.py"))
+
+
+def migrations(place: str) -> list[Migration]:
+    """Read the files for the `catalog` or for a `shard`, the platform's first."""
+    below = "catalog" if place == "catalog" else "."
+    found = list(_files("platform", PLATFORM_DIR / below))
+    for service in services():
+        found += _files(service, SERVICES_DIR / service / "migrations" / below)
+    return found
+
+
+async def plan(settings: Settings) -> list[Step]:
+    """List what `migrate` would run, in order, without changing anything."""
+    existing = await _databases(settings)
+    steps: list[Step] = []
+    for database, place in _targets(settings):
+        applied = await _applied(settings, database) if database in existing else {}
+        steps += [Step(database, migration) for migration in _pending(migrations(place), applied)]
+    return steps
+
+
+async def migrate(settings: Settings, on_step: Callable[[Step], None] = lambda _: None) -> int:
+    """Bring the catalog and all shards up to date; returns how many files ran. Safe to repeat."""
+    server = await asyncpg.connect(settings.database_url)
+    try:
+        await server.execute("select pg_advisory_lock($1)", LOCK_KEY)
+        await _make_roles(server, settings)
+        await _make_databases(server, settings)
+        ran = 0
+        catalog, canary, *others = _targets(settings)
+        ran += await _migrate_database(settings, *catalog, on_step)
+        await _register_shards(settings)
+        ran += await _migrate_database(settings, *canary, on_step)
+        ran += sum(await asyncio.gather(*(_migrate_database(settings, *other, on_step) for other in others)))
+        return ran
+    finally:
+        await server.close()
+
+
+def _targets(settings: Settings) -> list[tuple[str, str]]:
+    return [(CATALOG, "catalog")] + [(name, "shard") for name in shard_databases(settings).values()]
+
+
+def shard_databases(settings: Settings) -> dict[str, str]:
+    """Return the database of each shard by its name."""
+    return {f"shard{n}": f"dana_shard{n}" for n in range(1, settings.shard_count + 1)}
+
+
+def _files(owner: str, folder: Path) -> Iterable[Migration]:
+    for path in sorted(folder.glob("[0-9]*.sql")):
+        number, _, name = path.stem.partition("_")
+        yield Migration(owner, int(number), name, path.read_text())
+
+
+def _pending(wanted: list[Migration], applied: dict[tuple[str, int], str]) -> list[Migration]:
+    pending = []
+    for migration in wanted:
+        sha256 = applied.get((migration.owner, migration.number))
+        if sha256 is None:
+            pending.append(migration)
+        elif sha256 != migration.sha256:
+            raise ChangedMigrationError(
+                f"{migration.owner}/{migration.number:04d}_{migration.name}.sql was changed after it ran. "
+                "Restore it, and write a new numbered file for the change."
+            )
+    return pending
+
+
+async def _databases(settings: Settings) -> set[str]:
+    server = await asyncpg.connect(settings.database_url)
+    try:
+        return {row["datname"] for row in await server.fetch("select datname from pg_database")}
+    finally:
+        await server.close()
+
+
+async def _applied(settings: Settings, database: str) -> dict[tuple[str, int], str]:
+    connection = await asyncpg.connect(address(settings.database_url, database=database))
+    try:
+        return await _read_applied(connection)
+    finally:
+        await connection.close()
+
+
+async def _read_applied(connection: asyncpg.Connection) -> dict[tuple[str, int], str]:
+    if await connection.fetchval("select to_regclass('dana_migrations.applied')") is None:
+        return {}
+    rows = await connection.fetch("select owner, number, sha256 from dana_migrations.applied")
+    return {(row["owner"], row["number"]): row["sha256"] for row in rows}
+
+
+async def _make_roles(server: asyncpg.Connection, settings: Settings) -> None:
+    if not await server.fetchval("select 1 from pg_roles where rolname = 'dana_service'"):
+        await server.execute("create role dana_service nologin")
+    for service in services():
+        role = f"dana_{service}"
+        if not await server.fetchval("select 1 from pg_roles where rolname = $1", role):
+            await server.execute(f"create role {role} login noinherit")
+        await server.execute(f"alter role {role} inherit password '{settings.secrets.password(role)}'")
+        await server.execute(f"grant dana_service to {role}")
+
+
+async def _make_databases(server: asyncpg.Connection, settings: Settings) -> None:
+    for database, _ in _targets(settings):
+        if not await server.fetchval("select 1 from pg_database where datname = $1", database):
+            await server.execute(f"create database {database}")
+            await server.execute(f"revoke connect, temporary on database {database} from public")
+        await server.execute(f"grant connect on database {database} to dana_service")
+
+
+async def _register_shards(settings: Settings) -> None:
+    connection = await asyncpg.connect(address(settings.database_url, database=CATALOG))
+    try:
+        await connection.executemany(
+            "insert into platform.shards (name, database) values ($1, $2) on conflict do nothing",
+            list(shard_databases(settings).items()),
+        )
+    finally:
+        await connection.close()
+
+
+async def _migrate_database(
+    settings: Settings, database: str, place: str, on_step: Callable[[Step], None]
+) -> int:
+    connection = await asyncpg.connect(address(settings.database_url, database=database))
+    try:
+        await connection.execute(_BOOKKEEPING)
+        for service in services():
+            await connection.execute(f"create schema if not exists {service}")
+            await connection.execute(f"grant usage on schema {service} to dana_{service}")
+        pending = _pending(migrations(place), await _read_applied(connection))
+        for migration in pending:
+            on_step(Step(database, migration))
+            await _run(connection, migration)
+        return len(pending)
+    finally:
+        await connection.close()
+
+
+async def _run(connection: asyncpg.Connection, migration: Migration) -> None:
+    for attempt in range(1, LOCK_TRIES + 1):
+        try:
+            async with connection.transaction():
+                await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "insert into dana_migrations.applied (owner, number, name, sha256) "
+                    "values ($1, $2, $3, $4)",
+                    migration.owner,
+                    migration.number,
+                    migration.name,
+                    migration.sha256,
+                )
+        except asyncpg.LockNotAvailableError:
+            if attempt == LOCK_TRIES:
+                raise
+            await asyncio.sleep(attempt * 0.5)
+        else:
+            return

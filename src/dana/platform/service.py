@@ -1,0 +1,74 @@
+"""What a service is made of, and what the platform gives it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from litestar import Router
+
+from dana.contracts.ids import OrgId
+from dana.platform.bus import Bus, Consumer, Worker
+from dana.platform.ephemera import Ephemera
+from dana.platform.fanout import Fanout
+from dana.platform.identity import Keys
+from dana.platform.jobs import Periodic, Scheduler
+from dana.platform.outbox import Outbox
+from dana.platform.settings import Settings
+from dana.platform.shards import Shards
+from dana.platform.valkey import Valkey
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The parts a service may use; `shards` connects with this service's own role."""
+
+    settings: Settings
+    shards: Shards
+    keys: Keys
+    valkey: Valkey
+    ephemera: Ephemera
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service: what comes in by HTTP, by event and by time, and what must run beside it."""
+
+    name: str
+    routers: list[Router] = field(default_factory=list)
+    consumers: list[Consumer | Worker] = field(default_factory=list)
+    jobs: list[Periodic] = field(default_factory=list)
+    start: Callable[[], Awaitable[None]] | None = None
+    stop: Callable[[], Awaitable[None]] | None = None
+
+
+class Running:
+    """A service at work: its consumers, its jobs, and what it starts itself."""
+
+    def __init__(self, service: Service, platform: Platform, fanout: Fanout) -> None:
+        self._service = service
+        self._bus = Bus(service.name, platform.shards, service.consumers)
+        self._scheduler = Scheduler(service.name, platform.shards, service.jobs)
+        self._shards = platform.shards
+        self._fanout = fanout
+
+    def wake_on(self, shards: Shards) -> None:
+        """Let commits through these connections wake this service's consumers."""
+        shards.on_commit.append(self._bus.committed)
+
+    async def start(self) -> None:
+        """Start in order: what the service needs, its consumers, its jobs."""
+        self._shards.on_commit.append(self._fan_out)
+        if self._service.start:
+            await self._service.start()
+        await self._bus.start()
+        await self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Stop in reverse order, letting running work end."""
+        await self._scheduler.stop()
+        await self._bus.stop()
+        if self._service.stop:
+            await self._service.stop()
+        await self._shards.close()
+
+    def _fan_out(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
+        self._fanout.committed(org_id, first_cursor, outbox.encoded)
