@@ -19,6 +19,8 @@ class AnswerProposed(Event, frozen=True):
     citations: tuple[Citation, ...]
     reason: str = ""
     """Why it hands over, in words for the agent."""
+    author_name: str = "Assistant"
+    """What the organization calls its assistant."""
 
     def key(self) -> UUID:
         """Order by conversation."""
