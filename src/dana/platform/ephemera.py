@@ -1,0 +1,82 @@
+"""Ephemera: what is worth showing now and nothing later, such as who is typing and a half-written answer.
+
+It goes straight to the sockets and never touches the database. Of each thing only the newest state counts,
+so a fast writer is slowed down to what an eye can follow, and the last state always arrives.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from dana.contracts.ids import ConversationId, OrgId
+from dana.platform.fanout import NOBODY, Fanout, Fleeting
+
+PAUSE_SECONDS = 0.05  # 20 frames a second for each draft or typist
+MAX_THINGS = 20_000
+
+_Thing = tuple[OrgId, UUID | None, str, str, str]
+
+
+@dataclass(slots=True)
+class _Newest:
+    """A state that waits for its turn; None while the thing is only resting."""
+
+    message: Fleeting | None = None
+
+
+class Ephemera:
+    """Publishes fleeting states to the sockets of an organization."""
+
+    def __init__(self, fanout: Fanout) -> None:
+        self._fanout = fanout
+        self._resting: dict[_Thing, _Newest] = {}
+
+    def publish(
+        self,
+        org_id: OrgId,
+        conversation_id: ConversationId | None,
+        payload: dict[str, Any],
+        *,
+        origin: UUID | None = None,
+    ) -> None:
+        """Show a state to the members, and to the conversation's visitor unless he is its author.
+
+        `payload` has a `name` ("typing", "draft") and its fields; `origin` is the person who doesn't need
+        to see it. Never waits, never fails.
+        """
+        message = Fleeting(
+            is_for_visitors=conversation_id is not None and payload.get("who") != "customer",
+            origin=origin_of(origin),
+            conversation_id=conversation_id,
+            frame=msgspec.json.encode({"type": "ephemeral", "conversation_id": conversation_id, **payload}),
+        )
+        thing = (
+            org_id,
+            conversation_id,
+            str(payload.get("name")),
+            str(payload.get("message_id") or payload.get("author_name")),
+            str(payload.get("who")),
+        )
+        newest = self._resting.get(thing)
+        if newest is not None:
+            newest.message = message
+        elif len(self._resting) < MAX_THINGS:
+            self._show(thing, message)
+
+    def _show(self, thing: _Thing, message: Fleeting) -> None:
+        self._fanout.fleeting(thing[0], message)
+        self._resting[thing] = _Newest()
+        asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._wake, thing)
+
+    def _wake(self, thing: _Thing) -> None:
+        newest = self._resting.pop(thing)
+        if newest.message is not None:
+            self._show(thing, newest.message)
+
+
+def origin_of(person: UUID | None) -> bytes:
+    """Shorten a person's id to the random bits at its end, as a mark in a message."""
+    return NOBODY if person is None else person.bytes[8:]

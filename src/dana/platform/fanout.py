@@ -1,0 +1,144 @@
+"""Fan-out: what was committed, and what is fleeting, goes to every node with a socket of the organization.
+
+One channel for each organization carries three sorts of messages, told apart by their first byte:
+
+  E  events:    8 bytes first cursor, then a JSON array of the events
+  P  a poke:    8 bytes newest cursor; the events were too big to carry, read them from the log
+  X  fleeting:  1 byte audience, 8 bytes origin, 16 bytes conversation, then the frame for the clients
+
+It may lose messages (Valkey dies, a buffer is full): readers know by the cursor, and read the log.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from dana.contracts.ids import OrgId
+from dana.platform.outbox import Outbox
+from dana.platform.valkey import Valkey
+
+log = structlog.get_logger(__name__)
+
+MAX_MESSAGE_BYTES = 256 * 1024
+
+INTERNAL_EVENTS = frozenset({"answer_requested", "answer_proposed"})
+"""Events between services only; nodes need their cursors, not their contents."""
+
+UNSENT = Counter("dana_fanout_unsent_total", "Messages that couldn't leave; nodes read the log instead.")
+
+NOBODY = b"\0" * 8
+_NO_CONVERSATION = b"\0" * 16
+_cursor = struct.Struct(">Q")
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """One committed event as it travels; the parts that nobody here looks into stay as they are."""
+
+    id: msgspec.Raw
+    type: str
+    created_at: msgspec.Raw
+    key: UUID | None = None
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Committed events; the first has this cursor, each of the others the next."""
+
+    first_cursor: int
+    events: list[Committed]
+
+
+@dataclass(frozen=True, slots=True)
+class Poke:
+    """There are events up to this cursor; read them from the log."""
+
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fleeting:
+    """A frame for the clients, from whom it doesn't come (`origin`)."""
+
+    is_for_visitors: bool
+    origin: bytes
+    conversation_id: UUID | None
+    frame: bytes
+
+
+_events = msgspec.json.Decoder(list[Committed])
+
+
+class Fanout:
+    """Publishes to, and subscribes to, the channels of organizations."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self._valkey = valkey
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether messages can arrive now."""
+        return self._valkey.is_listening
+
+    def committed(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
+        """Publish what a transaction has committed; called after it has."""
+        parts = [
+            _without_payload(event) if kind in INTERNAL_EVENTS else event
+            for kind, event in zip(outbox.types, outbox.encoded, strict=True)
+        ]
+        message = b"E%b[%b]" % (_cursor.pack(first_cursor), b",".join(parts))
+        if len(message) > MAX_MESSAGE_BYTES:
+            message = b"P" + _cursor.pack(first_cursor + len(parts) - 1)
+        self._publish(org_id, message)
+
+    def fleeting(self, org_id: OrgId, message: Fleeting) -> None:
+        """Publish a frame that nobody will miss when it gets lost."""
+        audience = b"v" if message.is_for_visitors else b"m"
+        conversation = message.conversation_id.bytes if message.conversation_id else _NO_CONVERSATION
+        self._publish(org_id, b"X" + audience + message.origin + conversation + message.frame)
+
+    async def subscribe(
+        self, org_id: OrgId, receive: Callable[[bytes], None], on_gap: Callable[[], None]
+    ) -> None:
+        """Receive an organization's messages, from before this returns when Valkey is there."""
+        await self._valkey.subscribe(_channel(org_id), receive, on_gap)
+
+    def unsubscribe(self, org_id: OrgId) -> None:
+        """Receive no more."""
+        self._valkey.unsubscribe(_channel(org_id))
+
+    def _publish(self, org_id: OrgId, message: bytes) -> None:
+        if not self._valkey.send("PUBLISH", _channel(org_id), message):
+            UNSENT.inc()
+
+
+def parse(message: bytes) -> Events | Poke | Fleeting:
+    """Read a message of a channel; raises ValueError when it is none."""
+    kind = message[:1]
+    if kind == b"E":
+        return Events(_cursor.unpack_from(message, 1)[0], _events.decode(memoryview(message)[9:]))
+    if kind == b"P":
+        return Poke(_cursor.unpack_from(message, 1)[0])
+    if kind == b"X":
+        conversation = message[10:26]
+        return Fleeting(
+            is_for_visitors=message[1:2] == b"v",
+            origin=message[2:10],
+            conversation_id=None if conversation == _NO_CONVERSATION else UUID(bytes=conversation),
+            frame=message[26:],
+        )
+    raise ValueError("not a message of this fan-out")
+
+
+def _without_payload(event: bytes) -> bytes:
+    whole = msgspec.json.decode(event, type=Committed)
+    return msgspec.json.encode(Committed(id=whole.id, type=whole.type, created_at=whole.created_at))
+
+
+def _channel(org_id: OrgId) -> str:
+    return f"dana:org:{org_id.hex}"

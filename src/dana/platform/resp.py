@@ -1,0 +1,220 @@
+"""A connection to a server that speaks RESP3 (Valkey, Redis), which reconnects by itself.
+
+Commands of one turn of the event loop leave in one write; answers come in the order of the commands.
+"""
+
+import asyncio
+import random
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+import structlog
+
+from dana.platform.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+ANSWER_TIMEOUT_SECONDS = 3.0  # answers come in order, so one that is late means that all are
+PING_EVERY_SECONDS = 1.0
+RECONNECT_FIRST_SECONDS = 0.05
+RECONNECT_LAST_SECONDS = 2.0
+MAX_WAITING_ANSWERS = 20_000
+MAX_UNSENT_BYTES = 16 * 1024 * 1024
+
+Argument = str | bytes | int | float
+Command = tuple[Argument, ...]
+Push = Callable[[list[Any]], None]
+
+
+class Protocol(asyncio.Protocol):
+    """One connection, from its first byte to its last."""
+
+    def __init__(self, on_push: Push) -> None:
+        self._on_push = on_push
+        self._reader = hiredis.Reader()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: deque[asyncio.Future[Any] | None] = deque()
+        self._unsent: list[bytes] = []
+        self.is_lost = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is under way already that more would only pile up."""
+        transport = self._transport
+        return (
+            transport is None
+            or len(self._waiting) >= MAX_WAITING_ANSWERS
+            or transport.get_write_buffer_size() > MAX_UNSENT_BYTES
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody who waits that no answer will come."""
+        self._transport = None
+        self.is_lost.set()
+        while self._waiting:
+            answer = self._waiting.popleft()
+            if answer is not None and not answer.done():
+                answer.set_exception(Unavailable("The connection to Valkey was lost."))
+
+    def data_received(self, data: bytes) -> None:
+        """Give each answer to whom it belongs."""
+        try:
+            self._reader.feed(data)
+            while (answer := self._reader.gets()) is not False:
+                self._take(answer)
+        except hiredis.ProtocolError:
+            log.exception("valkey_protocol_broken")
+            self.abort()
+
+    def ask(self, command: Command) -> asyncio.Future[Any]:
+        """Send a command; the future gets its answer, an error answer as a value."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        if self._transport is None:
+            answer.set_exception(Unavailable("The connection to Valkey was lost."))
+        else:
+            self._waiting.append(answer)
+            self._write(command)
+        return answer
+
+    def tell(self, command: Command) -> None:
+        """Send a command and ignore its answer."""
+        if self._transport is not None:
+            self._waiting.append(None)
+            self._write(command)
+
+    def request_push(self, command: Command) -> None:
+        """Send a command that is answered by a push only, such as SUBSCRIBE."""
+        if self._transport is not None:
+            self._write(command)
+
+    def abort(self) -> None:
+        """End the connection now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _take(self, answer: Any) -> None:
+        if isinstance(answer, hiredis.PushNotification):
+            self._on_push(answer)
+            return
+        if not self._waiting:
+            raise hiredis.ProtocolError("an answer that nobody asked for")
+        waiting = self._waiting.popleft()
+        if waiting is not None:
+            if not waiting.done():
+                waiting.set_result(answer)
+        elif isinstance(answer, hiredis.ReplyError):
+            log.warning("valkey_refused", error=str(answer))
+
+    def _write(self, command: Command) -> None:
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(hiredis.pack_command(cast("Any", command)))
+
+    def _flush(self) -> None:
+        if self._transport is not None:
+            self._transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+
+class Link:
+    """Keeps one connection alive: connects, signs in, pings, and begins again after a loss."""
+
+    def __init__(self, url: str, on_push: Push, on_connected: Callable[[Protocol], None]) -> None:
+        self._url = urlsplit(url)
+        self._on_push = on_push
+        self._on_connected = on_connected
+        self._runner: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+        self.protocol: Protocol | None = None
+
+    async def start(self, wait_seconds: float) -> None:
+        """Begin; returns when connected, or after this long without."""
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._stay_connected())
+        waiter = asyncio.create_task(self._connected.wait())
+        await asyncio.wait({waiter}, timeout=wait_seconds)
+        waiter.cancel()
+
+    async def stop(self) -> None:
+        """Disconnect for good."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+            self._runner = None
+
+    async def _stay_connected(self) -> None:
+        pause = RECONNECT_FIRST_SECONDS
+        while True:
+            try:
+                protocol = await self._connect()
+            except (OSError, TimeoutError, Unavailable, hiredis.HiredisError) as error:
+                log.warning("valkey_unreachable", error=str(error) or type(error).__name__)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                pause = min(pause * 2, RECONNECT_LAST_SECONDS)
+                continue
+            pause = RECONNECT_FIRST_SECONDS
+            try:
+                self.protocol = protocol
+                self._connected.set()
+                self._on_connected(protocol)
+                await _until_lost(protocol)
+            finally:
+                self.protocol = None
+                self._connected.clear()
+                protocol.abort()
+            log.warning("valkey_connection_lost")
+
+    async def _connect(self) -> Protocol:
+        url = self._url
+        loop = asyncio.get_running_loop()
+        secure = ssl.create_default_context() if url.scheme in ("rediss", "valkeys") else None
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            _, protocol = await loop.create_connection(
+                lambda: Protocol(self._on_push), url.hostname or "127.0.0.1", url.port or 6379, ssl=secure
+            )
+            try:
+                await self._greet(protocol)
+            except BaseException:
+                protocol.abort()
+                raise
+        return protocol
+
+    async def _greet(self, protocol: Protocol) -> None:
+        url = self._url
+        hello: Command = ("HELLO", "3")
+        if url.password:
+            hello += ("AUTH", unquote(url.username or "default"), unquote(url.password))
+        greeting: list[Command] = [hello, ("CLIENT", "SETNAME", "dana")]
+        database = url.path.strip("/")
+        if database not in ("", "0"):
+            greeting.append(("SELECT", database))
+        for command in greeting:
+            answer = await protocol.ask(command)
+            if isinstance(answer, hiredis.ReplyError):
+                raise answer
+
+
+async def _until_lost(protocol: Protocol) -> None:
+    """Return when the connection has ended, or has been silent for too long."""
+    while not protocol.is_lost.is_set():
+        pong = protocol.ask(("PING",))
+        await asyncio.wait({pong}, timeout=ANSWER_TIMEOUT_SECONDS)
+        if not pong.done():
+            # Our own loop may have been held up: the answer may be there already, but unread.
+            await asyncio.wait({pong}, timeout=PING_EVERY_SECONDS)
+        if not pong.done() or pong.exception() is not None:
+            pong.cancel()
+            return
+        lost = asyncio.create_task(protocol.is_lost.wait())
+        await asyncio.wait({lost}, timeout=PING_EVERY_SECONDS)
+        lost.cancel()

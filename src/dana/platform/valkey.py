@@ -1,0 +1,121 @@
+"""Valkey: commands, pipelined over one connection, and subscriptions over a second one.
+
+Nothing is lost silently: a command whose answer can't come raises Unavailable, and whoever subscribed is
+told (`on_gap`) when the connection was away, because messages may have passed meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import hiredis
+
+from dana.platform.errors import Unavailable
+from dana.platform.resp import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS, Argument, Link, Protocol
+
+_PASSING = ("LOADING", "BUSY", "MASTERDOWN", "READONLY", "OOM", "TRYAGAIN", "CLUSTERDOWN")
+
+
+class CommandError(RuntimeError):
+    """The server refused a command: a bug of the caller."""
+
+
+@dataclass(slots=True)
+class _Subscription:
+    receive: Callable[[bytes], None]
+    on_gap: Callable[[], None]
+    is_confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Valkey:
+    """A client that keeps itself connected. All methods belong to the event loop that started it."""
+
+    def __init__(self, url: str) -> None:
+        self._subscriptions: dict[bytes, _Subscription] = {}
+        self._commands = Link(url, self._ignore, self._ignore)
+        self._feeds = Link(url, self._take_push, self._subscribe_again)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether commands can be sent now."""
+        return self._commands.protocol is not None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether messages of subscriptions can arrive now."""
+        return self._feeds.protocol is not None
+
+    async def start(self, wait_seconds: float = CONNECT_TIMEOUT_SECONDS) -> bool:
+        """Connect and stay connected; returns whether that worked within the time given."""
+        await asyncio.gather(self._commands.start(wait_seconds), self._feeds.start(wait_seconds))
+        return self.is_connected and self.is_listening
+
+    async def stop(self) -> None:
+        """Disconnect; what waits for an answer gets Unavailable."""
+        await self._feeds.stop()
+        await self._commands.stop()
+
+    async def call(self, *command: Argument) -> Any:
+        """Run a command and return its answer (bytes, int, list, dict or None).
+
+        Raises Unavailable when the server is away, silent or overloaded, CommandError when it refuses.
+        Commands that block (BLPOP and the like) would hold up everybody: don't.
+        """
+        protocol = self._commands.protocol
+        if protocol is None or protocol.is_full:
+            raise Unavailable("Valkey can't be reached.")
+        answer = await protocol.ask(command)
+        if isinstance(answer, hiredis.ReplyError):
+            if str(answer).startswith(_PASSING):
+                raise Unavailable("Valkey can't answer now.")
+            raise CommandError(f"{command[0]!s}: {answer}")
+        return answer
+
+    def send(self, *command: Argument) -> bool:
+        """Send a command without waiting; returns whether it left. For what may be lost, such as PUBLISH."""
+        protocol = self._commands.protocol
+        if protocol is None or protocol.is_full:
+            return False
+        protocol.tell(command)
+        return True
+
+    async def subscribe(
+        self, channel: str, receive: Callable[[bytes], None], on_gap: Callable[[], None]
+    ) -> bool:
+        """Let each message of a channel be received; a channel has one subscriber in a process.
+
+        Returns true once the server has confirmed, false when it is away: the subscription then takes
+        effect as soon as it is back, and `on_gap` is called at that moment.
+        """
+        subscription = self._subscriptions[channel.encode()] = _Subscription(receive, on_gap)
+        if self._feeds.protocol is not None:
+            self._feeds.protocol.request_push(("SUBSCRIBE", channel))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(subscription.is_confirmed.wait(), ANSWER_TIMEOUT_SECONDS)
+        return subscription.is_confirmed.is_set()
+
+    def unsubscribe(self, channel: str) -> None:
+        """End a subscription; nothing is received from here on."""
+        if self._subscriptions.pop(channel.encode(), None) and self._feeds.protocol is not None:
+            self._feeds.protocol.request_push(("UNSUBSCRIBE", channel))
+
+    def _take_push(self, push: list[Any]) -> None:
+        subscription = self._subscriptions.get(push[1])
+        if subscription is None:
+            return
+        if push[0] == b"message":
+            subscription.receive(push[2])
+        elif push[0] == b"subscribe":
+            if subscription.is_confirmed.is_set():
+                subscription.on_gap()  # the connection was away, and only now messages flow again
+            subscription.is_confirmed.set()
+
+    def _subscribe_again(self, protocol: Protocol) -> None:
+        for channel, subscription in self._subscriptions.items():
+            subscription.is_confirmed.set()
+            protocol.request_push(("SUBSCRIBE", channel))
+
+    def _ignore(self, _: object) -> None:
+        """Nothing comes unasked on the connection for commands."""
