@@ -1,0 +1,1 @@
+"""One machine: the embedded servers, and the supervisor that runs them and the services."""
