@@ -71,4 +71,4 @@ class Running:
         await self._shards.close()
 
     def _fan_out(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
-        self._fanout.committed(org_id, first_cursor, outbox.encoded)
+        self._fanout.committed(org_id, first_cursor, outbox)
