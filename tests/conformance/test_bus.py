@@ -85,9 +85,7 @@ async def test_an_event_from_before_the_start_is_consumed_after_it(shards_of: Sh
         pass
     for shard in await shards.names():
         pool = await shards.pool(shard)
-        await pool.execute(
-            "select platform.subscribe('conversations', '{organization_created}', '{live}')"
-        )
+        await pool.execute("select platform.subscribe('conversations', '{organization_created}', '{live}')")
     await say(shards, org, "while nobody listened")
     async with running(shards, Consumer(OrganizationCreated, consume)):
         await until(lambda: seen == ["while nobody listened"])

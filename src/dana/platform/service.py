@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 
 from litestar import Router
 
-from dana.contracts.ids import OrgId
 from dana.platform.bus import Bus, Consumer, Worker
 from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.identity import Keys
 from dana.platform.jobs import Periodic, Scheduler
-from dana.platform.outbox import Outbox
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.platform.valkey import Valkey
@@ -56,7 +54,7 @@ class Running:
 
     async def start(self) -> None:
         """Start in order: what the service needs, its consumers, its jobs."""
-        self._shards.on_commit.append(self._fan_out)
+        self._shards.on_commit.append(self._fanout.committed)
         if self._service.start:
             await self._service.start()
         await self._bus.start()
@@ -69,6 +67,3 @@ class Running:
         if self._service.stop:
             await self._service.stop()
         await self._shards.close()
-
-    def _fan_out(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
-        self._fanout.committed(org_id, first_cursor, outbox)
