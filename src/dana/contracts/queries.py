@@ -6,6 +6,10 @@ import msgspec
 
 from dana.contracts.ids import DocumentId, OrgId
 
+DEFAULT_THRESHOLD = 0.5
+"""Confidence below which the assistant abstains, unless the organization sets its own; knowledge
+calibrates `Quote.confidence` so that this is the best place to cut."""
+
 
 class Hit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One passage found."""
