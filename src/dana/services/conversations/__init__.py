@@ -1,0 +1,8 @@
+"""Conversations between an organization and its customers: inboxes, contacts, messages and who answers.
+
+Owns: inboxes, contacts, conversations, messages, counts, agents (a copy of auth's members).
+Publishes: InboxCreated, InboxChanged, ConversationStarted, MessageAppended, ConversationTakenOver,
+ConversationAssigned, ConversationHandedOver, ConversationResolved, ConversationReopened,
+ConversationSnoozed, ConversationRead, AnswerRequested.
+Consumes: AnswerProposed, MemberJoined, MemberChanged.
+"""

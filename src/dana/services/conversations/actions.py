@@ -1,0 +1,312 @@
+"""The verbs: what can be done with inboxes and conversations. Each runs inside the caller's transaction.
+
+A conversation is locked, changed by the rules of `models`, saved, and its events are emitted, so two writers
+of one conversation come one after the other, and events leave in the order of what they tell.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from dana.contracts.events import (
+    AnswerProposed,
+    AnswerRequested,
+    ConversationStarted,
+    InboxChanged,
+    InboxCreated,
+)
+from dana.contracts.ids import ContactId, ConversationId, InboxId, UserId, new_id
+from dana.contracts.views import (
+    ContactView,
+    ConversationView,
+    InboxView,
+    MemberView,
+    MessageView,
+    Status,
+)
+from dana.platform.database import Tx
+from dana.platform.errors import Conflict, Invalid
+from dana.platform.shards import Shards
+from dana.services.conversations import models, store
+from dana.services.conversations.models import Agent, Change, Counts, Due, Filter
+
+PUBLIC_KEY_BYTES = 15  # 120 bits: a public key can't be guessed, and is short enough to paste
+MAX_GREETING_CHARACTERS = 1_000
+RENAMED_CONVERSATIONS = 500  # at once; those assigned longer ago show an old name until they are touched
+ANSWER_PATIENCE = timedelta(minutes=2)  # longer than any answer takes; then a person is asked
+DUE_AT_ONCE = 500
+
+
+class Written(NamedTuple):
+    """A message, and whether it had been written before with the same idempotency key."""
+
+    message: MessageView
+    is_repeat: bool
+
+
+def new_public_key() -> str:
+    """Make the key by which a web page names its inbox."""
+    return f"inbox_{secrets.token_urlsafe(PUBLIC_KEY_BYTES)}"
+
+
+async def create_inbox(
+    tx: Tx, inbox_id: InboxId, public_key: str, name: str, greeting: str, *, is_assistant_enabled: bool
+) -> InboxView:
+    """Open a web-widget inbox under a key whose route has been published."""
+    inbox = InboxView(
+        id=inbox_id,
+        name=models.checked_name(name, "The inbox's name"),
+        channel="web_widget",
+        public_key=public_key,
+        greeting=_checked_greeting(greeting),
+        is_assistant_enabled=is_assistant_enabled,
+        created_at=tx.now,
+    )
+    await store.add_inbox(tx, inbox)
+    tx.emit(InboxCreated(inbox=inbox))
+    return inbox
+
+
+async def change_inbox(
+    tx: Tx, inbox_id: InboxId, *, name: str | None, greeting: str | None, is_assistant_enabled: bool | None
+) -> InboxView:
+    """Change an inbox's settings; None leaves one as it is."""
+    before = await store.lock_inbox(tx, inbox_id)
+    inbox = InboxView(
+        id=before.id,
+        name=before.name if name is None else models.checked_name(name, "The inbox's name"),
+        channel=before.channel,
+        public_key=before.public_key,
+        greeting=before.greeting if greeting is None else _checked_greeting(greeting),
+        is_assistant_enabled=(
+            before.is_assistant_enabled if is_assistant_enabled is None else is_assistant_enabled
+        ),
+        created_at=before.created_at,
+    )
+    if inbox != before:
+        await store.save_inbox(tx, inbox)
+        tx.emit(InboxChanged(inbox=inbox))
+    return inbox
+
+
+async def start(
+    tx: Tx, inbox_id: InboxId, name: str | None, email: str | None, start_key: str | None
+) -> ConversationView:
+    """Begin a new contact's conversation; the same start key leads to the same conversation."""
+    start_key = models.checked_start_key(start_key)
+    inbox = await store.inbox(tx, inbox_id)
+    if start_key:
+        started = await store.lock_start(tx, inbox_id, start_key)
+        if started:
+            return await store.conversation(tx, started)
+    contact_id = ContactId(new_id())
+    contact = ContactView(
+        id=contact_id,
+        name=models.checked_name(name, "The name") if name else models.visitor_name(contact_id),
+        email=models.checked_email(email) if email else None,
+        created_at=tx.now,
+    )
+    view = ConversationView(
+        id=ConversationId(new_id()),
+        inbox_id=inbox.id,
+        contact=contact,
+        status=Status.PENDING if inbox.is_assistant_enabled else Status.OPEN,
+        assignee_id=None,
+        assignee_name=None,
+        last_seq=0,
+        last_text="",
+        last_author=None,
+        unread_count=0,
+        version=1,
+        snoozed_until=None,
+        last_activity_at=tx.now,
+        created_at=tx.now,
+    )
+    await store.add_conversation(tx, view, start_key)
+    tx.emit(ConversationStarted(conversation=view))
+    return view
+
+
+async def receive(tx: Tx, conversation_id: ConversationId, text: str, key: str | None) -> Written:
+    """Append the customer's message; while the assistant is on duty, ask it."""
+    text, key = models.checked_text(text), models.checked_key(key)
+    change = await store.lock(tx, conversation_id, key)
+    if change.repeated_seq:
+        return await _repeated(tx, change, text, is_private=False)
+    message = models.customer_writes(change, tx.actor, text)
+    await _save(tx, change, key)
+    if change.asked_at:
+        await _ask(tx, change)
+    return Written(message, is_repeat=False)
+
+
+async def reply(
+    tx: Tx, conversation_id: ConversationId, text: str, key: str | None, *, is_private: bool
+) -> Written:
+    """Append an agent's reply, or a note that only agents see."""
+    text, key = models.checked_text(text), models.checked_key(key)
+    change = await store.lock(tx, conversation_id, key)
+    if change.repeated_seq:
+        return await _repeated(tx, change, text, is_private=is_private)
+    message = models.agent_writes(change, tx.actor, text, is_private=is_private)
+    await _save(tx, change, key)
+    return Written(message, is_repeat=False)
+
+
+async def append_answer(tx: Tx, proposal: AnswerProposed) -> None:
+    """Append the assistant's answer, unless its turn has passed."""
+    change = await store.lock(tx, proposal.conversation_id)
+    models.answer(change, proposal)
+    await _save(tx, change)
+
+
+async def take_over(tx: Tx, conversation_id: ConversationId) -> ConversationView:
+    """Make the conversation the acting agent's."""
+    change = await store.lock(tx, conversation_id)
+    models.take_over(change, tx.actor)
+    return await _save(tx, change)
+
+
+async def assign(tx: Tx, conversation_id: ConversationId, assignee_id: UserId | None) -> ConversationView:
+    """Give the conversation to a member, or to nobody."""
+    change = await store.lock(tx, conversation_id)
+    assignee = await store.agent(tx, assignee_id) if assignee_id else None
+    if assignee_id and assignee is None:
+        raise Invalid("There is no member with this id in the organization.")
+    models.assign(change, tx.actor, assignee)
+    return await _save(tx, change)
+
+
+async def resolve(tx: Tx, conversation_id: ConversationId) -> ConversationView:
+    """Close the matter."""
+    change = await store.lock(tx, conversation_id)
+    models.resolve(change, tx.actor)
+    return await _save(tx, change)
+
+
+async def reopen(tx: Tx, conversation_id: ConversationId) -> ConversationView:
+    """Bring a resolved or sleeping conversation back."""
+    change = await store.lock(tx, conversation_id)
+    models.reopen(change)
+    return await _save(tx, change)
+
+
+async def snooze(tx: Tx, conversation_id: ConversationId, until: datetime) -> ConversationView:
+    """Let the conversation sleep until a time."""
+    change = await store.lock(tx, conversation_id)
+    models.snooze(change, tx.actor, until)
+    return await _save(tx, change)
+
+
+async def read(tx: Tx, conversation_id: ConversationId) -> ConversationView:
+    """Say that an agent has seen the customer's messages."""
+    change = await store.lock(tx, conversation_id)
+    models.read(change)
+    return await _save(tx, change)
+
+
+async def follow_clock(tx: Tx, conversation_id: ConversationId) -> None:
+    """Wake a conversation whose sleep is over; call a person where the assistant stayed silent."""
+    change = await store.lock(tx, conversation_id)
+    if change.view.snoozed_until and change.view.snoozed_until <= change.now:
+        models.wake(change)
+    elif change.asked_at and change.asked_at <= change.now - ANSWER_PATIENCE:
+        models.hand_over(change, "The assistant did not answer in time.")
+    await _save(tx, change)
+
+
+async def remember_member(tx: Tx, member: MemberView) -> None:
+    """Copy a member, and let their unresolved conversations follow a new name or a departure."""
+    before = await store.agent(tx, member.user_id)
+    agent = Agent(id=member.user_id, name=member.name, is_active=member.is_active)
+    await store.put_agent(tx, agent, member.role)
+    if before is None or before == agent:
+        return
+    for conversation_id in await store.assigned_to(tx, agent.id, RENAMED_CONVERSATIONS):
+        change = await store.lock(tx, conversation_id)
+        models.rename_assignee(change, agent)
+        await _save(tx, change)
+
+
+async def find_inbox(tx: Tx, inbox_id: InboxId) -> InboxView:
+    """Read an inbox; raises Missing."""
+    return await store.inbox(tx, inbox_id)
+
+
+async def list_inboxes(tx: Tx, after: InboxId | None, limit: int) -> list[InboxView]:
+    """List inboxes, oldest first."""
+    return await store.inboxes(tx, after, limit)
+
+
+async def find_conversation(tx: Tx, conversation_id: ConversationId) -> ConversationView:
+    """Read a conversation; raises Missing."""
+    return await store.conversation(tx, conversation_id)
+
+
+async def list_conversations(
+    tx: Tx, wanted: Filter, before: tuple[datetime, ConversationId] | None, limit: int
+) -> list[ConversationView]:
+    """List conversations, newest activity first."""
+    return await store.conversations(tx, wanted, before, limit)
+
+
+async def list_messages_before(
+    tx: Tx, conversation_id: ConversationId, before: int | None, limit: int, *, is_public: bool
+) -> list[MessageView]:
+    """List the messages before this one, or the newest, newest first."""
+    return await store.messages_before(tx, conversation_id, before, limit, is_public=is_public)
+
+
+async def list_messages_after(
+    tx: Tx, conversation_id: ConversationId, after: int, limit: int, *, is_public: bool
+) -> list[MessageView]:
+    """List the messages after this one, oldest first."""
+    return await store.messages_after(tx, conversation_id, after, limit, is_public=is_public)
+
+
+async def count(tx: Tx) -> Counts:
+    """Say how many conversations stand where."""
+    return await store.counts(tx)
+
+
+async def find_due(shards: Shards, now: datetime) -> list[Due]:
+    """Name the conversations of all organizations that the clock must wake."""
+    return await store.due(shards, now - ANSWER_PATIENCE, DUE_AT_ONCE)
+
+
+async def _save(tx: Tx, change: Change, key: str | None = None) -> ConversationView:
+    if change.events:
+        await store.save(tx, change, key)
+        for event in change.events:
+            tx.emit(event)
+    return change.view
+
+
+async def _ask(tx: Tx, change: Change) -> None:
+    limit = models.QUESTION_MESSAGES + models.HISTORY_MESSAGES
+    newest = await store.messages_before(tx, change.view.id, None, limit, is_public=True)
+    question, history = models.question_and_history(newest)
+    tx.emit(
+        AnswerRequested(
+            conversation_id=change.view.id,
+            inbox_id=change.view.inbox_id,
+            turn=change.turn,
+            question=question,
+            history=history,
+        )
+    )
+
+
+async def _repeated(tx: Tx, change: Change, text: str, *, is_private: bool) -> Written:
+    seq = change.repeated_seq or 0
+    [message] = await store.messages_after(tx, change.view.id, seq - 1, 1, is_public=False)
+    if not models.is_same_message(message, tx.actor, text, is_private=is_private):
+        raise Conflict("This Idempotency-Key was already used for another message.")
+    return Written(message, is_repeat=True)
+
+
+def _checked_greeting(greeting: str) -> str:
+    greeting = models.without_nul(greeting, "The greeting").strip()
+    if len(greeting) > MAX_GREETING_CHARACTERS:
+        raise Invalid(f"The greeting is too long; at most {MAX_GREETING_CHARACTERS} characters.")
+    return greeting

@@ -1,0 +1,161 @@
+"""The widget: what a customer's browser asks, first with a public key, then with a visitor's token."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import Parameter
+
+from dana.contracts.ids import ConversationId
+from dana.contracts.views import ConversationView, MessageView, Status
+from dana.platform.errors import Missing
+from dana.platform.identity import SYSTEM, Keys, Visitor
+from dana.platform.shards import Shards
+from dana.services.conversations import actions
+
+VISITOR_TOKEN_SECONDS = 90 * 24 * 3600  # a customer may come back for an answer weeks later
+MAX_PAGE = 200
+LARGEST_SEQ = 2**31 - 1
+
+IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
+
+
+class WidgetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the widget shows before anybody has written."""
+
+    name: str
+    greeting: str
+    is_assistant_enabled: bool
+
+
+class NewVisitor(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Who begins a conversation, as far as they say."""
+
+    name: str | None = None
+    email: str | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as its customer may see it."""
+
+    id: ConversationId
+    status: Status
+    assignee_name: str | None
+    version: int
+    last_seq: int
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation, the token that opens it, and from where the socket continues."""
+
+    conversation_id: ConversationId
+    token: str
+    cursor: int
+    conversation: Standing
+
+
+class VisitorMessage(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A customer's message."""
+
+    text: str
+
+
+class VisitorPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of messages, oldest first, and how the conversation stands."""
+
+    items: list[MessageView]
+    next_cursor: str | None
+    cursor: int
+    conversation: Standing
+
+
+@get("/{public_key:str}", operation_id="widget_settings", security=[])
+async def widget_settings(public_key: str, shards: Shards) -> WidgetSettings:
+    """Read how an inbox presents itself."""
+    org_id, inbox_id = await shards.catalog.route(public_key)
+    async with shards.read(org_id) as tx:
+        inbox = await actions.find_inbox(tx, inbox_id)
+    return WidgetSettings(
+        name=inbox.name, greeting=inbox.greeting, is_assistant_enabled=inbox.is_assistant_enabled
+    )
+
+
+@post("/{public_key:str}/conversations", operation_id="start_conversation", security=[])
+async def start_conversation(
+    public_key: str, data: NewVisitor, shards: Shards, keys: Keys, idempotency_key: IdempotencyKey = None
+) -> Started:
+    """Begin a conversation. A repeat with the same Idempotency-Key, a random UUID, leads to the same one."""
+    org_id, inbox_id = await shards.catalog.route(public_key)
+    async with shards.tx(org_id, SYSTEM) as tx:
+        cursor = await shards.cursor(tx)
+        view = await actions.start(tx, inbox_id, data.name, data.email, idempotency_key)
+    visitor = Visitor(org_id, view.id, view.contact.id, inbox_id, view.contact.name)
+    return Started(
+        conversation_id=view.id,
+        token=keys.sign_visitor(visitor, VISITOR_TOKEN_SECONDS),
+        cursor=cursor,
+        conversation=_standing(view),
+    )
+
+
+@post("/conversations/{conversation_id:uuid}/messages", operation_id="post_visitor_message")
+async def post_visitor_message(
+    conversation_id: UUID,
+    data: VisitorMessage,
+    visitor: Visitor,
+    shards: Shards,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[MessageView]:
+    """Write as the customer. A repeat with the same Idempotency-Key answers 200."""
+    async with shards.tx(visitor.org_id, visitor.actor) as tx:
+        message, is_repeat = await actions.receive(
+            tx, _own(visitor, conversation_id), data.text, idempotency_key
+        )
+    return Response(message, status_code=200 if is_repeat else 201)
+
+
+@get("/conversations/{conversation_id:uuid}/messages", operation_id="list_visitor_messages")
+async def list_visitor_messages(
+    conversation_id: UUID,
+    visitor: Visitor,
+    shards: Shards,
+    after: Annotated[int, Parameter(ge=0)] = 0,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 100,
+) -> VisitorPage:
+    """List the messages after the one with this `seq`, oldest first.
+
+    An `after` beyond the last message is no place in this conversation: the list then begins at its start,
+    so that a client that lost its place misses nothing.
+    """
+    own_id = _own(visitor, conversation_id)
+    async with shards.read(visitor.org_id) as tx:
+        view = await actions.find_conversation(tx, own_id)
+        cursor = await shards.cursor(tx)
+        start = after if after <= view.last_seq else 0
+        found = await actions.list_messages_after(tx, own_id, start, limit + 1, is_public=True)
+    return VisitorPage(
+        items=found[:limit],
+        next_cursor=str(found[limit - 1].seq) if len(found) > limit else None,
+        cursor=cursor,
+        conversation=_standing(view),
+    )
+
+
+def _own(visitor: Visitor, conversation_id: UUID) -> ConversationId:
+    if visitor.conversation_id != conversation_id:
+        raise Missing("There is no such conversation.")
+    return visitor.conversation_id
+
+
+def _standing(view: ConversationView) -> Standing:
+    return Standing(
+        id=view.id,
+        status=view.status,
+        assignee_name=view.assignee_name,
+        version=view.version,
+        last_seq=view.last_seq,
+    )
+
+
+ROUTES = [widget_settings, start_conversation, post_visitor_message, list_visitor_messages]
