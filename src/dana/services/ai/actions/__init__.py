@@ -1,0 +1,1 @@
+"""What the assistant does: answer a customer, stop answering, change its settings."""

@@ -1,0 +1,1 @@
+"""Model servers: the outside world of the assistant."""
