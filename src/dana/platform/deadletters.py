@@ -15,6 +15,15 @@ from dana.platform.settings import Settings
 
 MOST = 500
 
+_LETTERS = """
+  select d.org_id, d.cursor, d.consumer_group as "group", d.lane, l.type, d.state, d.attempts,
+         d.last_error as error, l.created_at, d.available_at, l.payload::text as payload
+    from platform.deliveries d
+    join platform.event_log l
+      on l.org_id = d.org_id and l.cursor = d.cursor and l.created_at = d.event_created_at
+   where """
+_OLDEST_FIRST = " order by d.available_at limit $1"
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -55,8 +64,8 @@ async def redrive(settings: Settings, org_id: UUID | None = None, cursor: int | 
     for shard in shard_databases(settings):
         async with _admin(settings, shard) as connection:
             tag = await connection.execute(
-                "update platform.deliveries set state = 'ready', attempts = 0, available_at = clock_timestamp()"
-                " where state = 'dead' and ($1::uuid is null or org_id = $1)"
+                "update platform.deliveries"
+                " set state = 'ready', attempts = 0, available_at = clock_timestamp() where state = 'dead' and ($1::uuid is null or org_id = $1)"
                 " and ($2::bigint is null or cursor = $2)",
                 org_id,
                 cursor,
@@ -69,15 +78,7 @@ async def _letters(settings: Settings, condition: str, *args: object) -> list[Le
     letters: list[Letter] = []
     for shard in shard_databases(settings):
         async with _admin(settings, shard) as connection:
-            rows = await connection.fetch(
-                "select d.org_id, d.cursor, d.consumer_group as \"group\", d.lane, l.type, d.state, d.attempts,"
-                " d.last_error as error, l.created_at, d.available_at, l.payload::text as payload"
-                " from platform.deliveries d join platform.event_log l"
-                " on l.org_id = d.org_id and l.cursor = d.cursor and l.created_at = d.event_created_at"
-                f" where {condition} order by d.available_at limit $1",  # noqa: S608 - conditions are ours
-                MOST,
-                *args,
-            )
+            rows = await connection.fetch(_LETTERS + condition + _OLDEST_FIRST, MOST, *args)
         letters += [Letter(shard=shard, **dict(row)) for row in rows]
     return letters
 

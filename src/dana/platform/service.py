@@ -23,6 +23,7 @@ class Platform:
     shards: Shards
     keys: Keys
     valkey: Valkey
+    fanout: Fanout
     ephemera: Ephemera
 
 
@@ -41,20 +42,15 @@ class Service:
 class Running:
     """A service at work: its consumers, its jobs, and what it starts itself."""
 
-    def __init__(self, service: Service, platform: Platform, fanout: Fanout) -> None:
+    def __init__(self, service: Service, platform: Platform) -> None:
         self._service = service
         self._bus = Bus(service.name, platform.shards, service.consumers)
         self._scheduler = Scheduler(service.name, platform.shards, service.jobs)
         self._shards = platform.shards
-        self._fanout = fanout
-
-    def wake_on(self, shards: Shards) -> None:
-        """Let commits through these connections wake this service's consumers."""
-        shards.on_commit.append(self._bus.committed)
+        self.committed = self._bus.committed
 
     async def start(self) -> None:
         """Start in order: what the service needs, its consumers, its jobs."""
-        self._shards.on_commit.append(self._fanout.committed)
         if self._service.start:
             await self._service.start()
         await self._bus.start()

@@ -17,7 +17,12 @@ REQUESTS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 DELIVERIES = Counter("dana_deliveries_total", "Events consumed.", ["group", "lane", "outcome"])
-DEAD = Gauge("dana_deliveries_dead", "Events laid aside after all their attempts.", ["shard"])
+BACKLOG = Gauge(
+    "dana_deliveries", "Events due (ready) or laid aside (dead).", ["shard", "group", "lane", "state"]
+)
+OLDEST = Gauge(
+    "dana_deliveries_oldest_seconds", "Age of the oldest event that is due.", ["shard", "group", "lane"]
+)
 
 _SECRET_KEYS = re.compile(r"password|token|secret|api_?key|authorization|cookie", re.IGNORECASE)
 

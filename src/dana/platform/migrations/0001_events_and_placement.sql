@@ -196,6 +196,16 @@ language sql volatile security definer set search_path = pg_catalog as $$
       on conflict do nothing;
 $$;
 
+-- How much is due and how much has died, for the metrics. Bounded by the backlog, not by the log.
+create function platform.backlog() returns table (
+  consumer_group text, lane text, state text, deliveries bigint, oldest_seconds double precision
+)
+language sql stable security definer set search_path = pg_catalog as $$
+  select d.consumer_group, d.lane, d.state, count(*),
+         extract(epoch from clock_timestamp() - min(d.event_created_at))::double precision
+    from platform.deliveries d group by 1, 2, 3;
+$$;
+
 -- The newest cursor of many organizations at once, for real-time nodes that look for gaps.
 create function platform.cursors(orgs uuid[]) returns table (org_id uuid, value bigint)
 language sql stable security definer set search_path = pg_catalog as $$
@@ -262,7 +272,7 @@ grant execute on function
   platform.claim(text, text, int, interval, uuid), platform.finish(uuid, bigint, text, text, uuid),
   platform.renew(uuid, bigint, text, text, uuid, interval),
   platform.postpone(uuid, bigint, text, text, uuid, text, interval, boolean),
-  platform.subscribe(text, text[], text[]), platform.cursors(uuid[]),
+  platform.subscribe(text, text[], text[]), platform.cursors(uuid[]), platform.backlog(),
   platform.keep_event_log(int, int)
   to dana_service;
 grant execute on function platform.adopt_organization(uuid, bigint) to dana_auth;
