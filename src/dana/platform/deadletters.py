@@ -65,7 +65,8 @@ async def redrive(settings: Settings, org_id: UUID | None = None, cursor: int | 
         async with _admin(settings, shard) as connection:
             tag = await connection.execute(
                 "update platform.deliveries"
-                " set state = 'ready', attempts = 0, available_at = clock_timestamp() where state = 'dead' and ($1::uuid is null or org_id = $1)"
+                " set state = 'ready', attempts = 0, available_at = clock_timestamp()"
+                " where state = 'dead' and ($1::uuid is null or org_id = $1)"
                 " and ($2::bigint is null or cursor = $2)",
                 org_id,
                 cursor,

@@ -18,10 +18,10 @@ REQUESTS = Histogram(
 )
 DELIVERIES = Counter("dana_deliveries_total", "Events consumed.", ["group", "lane", "outcome"])
 BACKLOG = Gauge(
-    "dana_deliveries", "Events due (ready) or laid aside (dead).", ["shard", "group", "lane", "state"]
+    "dana_backlog", "Events due (ready) or laid aside (dead).", ["shard", "group", "lane", "state"]
 )
 OLDEST = Gauge(
-    "dana_deliveries_oldest_seconds", "Age of the oldest event that is due.", ["shard", "group", "lane"]
+    "dana_backlog_oldest_seconds", "Age of the oldest event that is due.", ["shard", "group", "lane"]
 )
 
 _SECRET_KEYS = re.compile(r"password|token|secret|api_?key|authorization|cookie", re.IGNORECASE)
