@@ -65,7 +65,7 @@ async def test_answers_of_every_kind(valkey: Valkey) -> None:
 
 async def test_a_wrong_command_fails_alone(valkey: Valkey) -> None:
     await valkey.call("SET", "text", "abc")
-    wrong, right = await asyncio.gather(
+    wrong, right = await asyncio.gather(  # type: ignore[var-annotated]
         valkey.call("INCR", "text"), valkey.call("GET", "text"), return_exceptions=True
     )
     assert isinstance(wrong, CommandError)

@@ -1,0 +1,5 @@
+"""The verbs of real-time: follow an organization, join and leave with a socket, replay what was missed."""
+
+from dana.services.realtime.actions.hub import Hub
+
+__all__ = ["Hub"]

@@ -1,0 +1,47 @@
+"""The event log, a page at a time. Replays share few connections, so that a storm of them stays a queue."""
+
+import asyncio
+from uuid import UUID
+
+from dana.contracts.ids import OrgId
+from dana.platform.shards import Shards
+from dana.services.realtime import store
+from dana.services.realtime.models import LoggedEvent
+
+PAGE = 200
+CONCURRENT_READS = 4
+
+
+class EventLog:
+    """Reads of the log, each in a short transaction of its own."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._reading = asyncio.Semaphore(CONCURRENT_READS)
+
+    async def cursor(self, org_id: OrgId) -> int:
+        """Return the newest cursor of an organization."""
+        async with self._reading, self._shards.read(org_id) as tx:
+            return await store.read_cursor(tx)
+
+    async def page(self, org_id: OrgId, after: int, up_to: int) -> list[LoggedEvent]:
+        """Return the next events, at most a page."""
+        async with self._reading, self._shards.read(org_id) as tx:
+            return await store.read_events(tx, after, up_to, PAGE)
+
+    async def page_about(self, org_id: OrgId, key: UUID, after: int, up_to: int) -> list[LoggedEvent] | None:
+        """Return the next events of one conversation; None when the log no longer reaches back so far."""
+        async with self._reading, self._shards.read(org_id) as tx:
+            if not await store.is_logged(tx, after + 1):
+                return None
+            return await store.read_events_about(tx, key, after, up_to, PAGE)
+
+    async def cursors(self, organizations: list[OrgId]) -> dict[OrgId, int]:
+        """Return the newest cursors of many organizations, with one query for each shard."""
+        by_shard: dict[str, list[OrgId]] = {}
+        for org_id in organizations:
+            by_shard.setdefault((await self._shards.route(org_id)).shard, []).append(org_id)
+        newest: dict[OrgId, int] = {}
+        for shard, members in by_shard.items():
+            newest |= await store.read_cursors(self._shards, shard, members)
+        return newest
