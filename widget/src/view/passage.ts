@@ -11,7 +11,7 @@ export class PassageSheet {
   readonly element = h(
     "section",
     { class: "passage", role: "dialog", "aria-labelledby": "passage-title", hidden: true },
-    h("header", {}, this.back, h("div", {}, h("p", {}, words.passageFrom), this.title)),
+    h("div", { class: "head" }, this.back, h("div", {}, h("p", {}, words.passageFrom), this.title)),
     this.body,
   );
   private opener: HTMLElement | null = null;

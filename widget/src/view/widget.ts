@@ -44,7 +44,7 @@ export class Widget {
       (isTyping) => chat.type(isTyping),
     );
     this.passage = new PassageSheet((isCovered) => (this.chatting.inert = isCovered));
-    const header = h("header", {}, h("div", { class: "who" }, this.title, this.standing), this.closeButton);
+    const header = h("div", { class: "head" }, h("div", { class: "who" }, this.title, this.standing), this.closeButton);
     this.chatting = h("div", { class: "chatting" }, header, this.notice, this.messages.element, this.composer.element);
     this.panel = h(
       "section",
