@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from dana.platform.errors import Problem, Unauthenticated
 from dana.platform.http.asgi import Application
 from dana.platform.http.observed import Observed
-from dana.platform.http.problems import PROBLEM_RESPONSES, on_bug, on_http_exception, on_problem
+from dana.platform.http.problems import PROBLEM_RESPONSES, on_bug, on_garbled, on_http_exception, on_problem
 from dana.platform.identity import Keys, Member, Visitor
 
 MAX_BODY_BYTES = 26 * 1024 * 1024  # the largest upload (25 MB) and its multipart frame
@@ -62,7 +62,12 @@ def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = 
             Litestar(
                 route_handlers=[*routers, healthz, readyz, metrics],
                 dependencies={"member": Provide(member), "visitor": Provide(visitor)},
-                exception_handlers={Problem: on_problem, HTTPException: on_http_exception, Exception: on_bug},
+                exception_handlers={
+                    Problem: on_problem,
+                    HTTPException: on_http_exception,
+                    UnicodeDecodeError: on_garbled,
+                    Exception: on_bug,
+                },
                 openapi_config=openapi(public_url),
                 request_max_body_size=MAX_BODY_BYTES,
                 on_app_init=[_plain_logging],

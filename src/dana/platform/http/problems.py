@@ -67,6 +67,11 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     return _answer(request, body["status"], body, dict(error.headers or {}))
 
 
+def on_garbled(request: Request[Any, Any, Any], error: UnicodeDecodeError) -> Response[bytes]:
+    """Answer a body that is no text; the framework lets the decoder's own error pass."""
+    return on_problem(request, Invalid("The request is not valid UTF-8."))
+
+
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a bug without its insides; those go to the log."""
     log.error("unexpected_error", path=request.url.path, exc_info=error)

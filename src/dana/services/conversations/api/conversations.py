@@ -1,28 +1,27 @@
 """Conversations and their messages, for members."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromQuery, JSONBody
 
 from dana.contracts.ids import ConversationId, InboxId, UserId
 from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.errors import Invalid
 from dana.platform.http import decode_cursor, encode_cursor
-from dana.platform.identity import Member
-from dana.platform.shards import Shards
 from dana.services.conversations import actions
+from dana.services.conversations.api.parameters import (
+    Cursor,
+    Database,
+    Id,
+    IdempotencyKey,
+    Limit,
+    Seq,
+    SignedIn,
+)
 from dana.services.conversations.models import Counts, Filter
-
-MAX_PAGE = 100
-LARGEST_SEQ = 2**31 - 1
-
-Limit = Annotated[int, Parameter(ge=1, le=MAX_PAGE)]
-Seq = Annotated[int | None, Parameter(ge=0, le=LARGEST_SEQ)]
-IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
 
 
 class ConversationPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +62,13 @@ class Snooze(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @get("/", operation_id="list_conversations")
 async def list_conversations(
-    member: Member,
-    shards: Shards,
+    member: SignedIn,
+    shards: Database,
     *,
-    status: Status | None = None,
-    inbox_id: UUID | None = None,
-    assignee_id: UUID | None = None,
-    cursor: str | None = None,
+    status: FromQuery[Status | None] = None,
+    inbox_id: FromQuery[UUID | None] = None,
+    assignee_id: FromQuery[UUID | None] = None,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> ConversationPage:
     """List conversations, newest activity first."""
@@ -90,14 +89,14 @@ async def list_conversations(
 
 
 @get("/counts", operation_id="count_conversations")
-async def count_conversations(member: Member, shards: Shards) -> Counts:
+async def count_conversations(member: SignedIn, shards: Database) -> Counts:
     """Say how many conversations stand where, and how many have a message no agent has seen."""
     async with shards.read(member.org_id) as tx:
         return await actions.count(tx)
 
 
 @get("/{conversation_id:uuid}", operation_id="get_conversation")
-async def get_conversation(conversation_id: UUID, member: Member, shards: Shards) -> ConversationView:
+async def get_conversation(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
     """Read one conversation."""
     async with shards.read(member.org_id) as tx:
         return await actions.find_conversation(tx, ConversationId(conversation_id))
@@ -105,9 +104,9 @@ async def get_conversation(conversation_id: UUID, member: Member, shards: Shards
 
 @get("/{conversation_id:uuid}/messages", operation_id="list_messages")
 async def list_messages(
-    conversation_id: UUID,
-    member: Member,
-    shards: Shards,
+    conversation_id: Id,
+    member: SignedIn,
+    shards: Database,
     *,
     before: Seq = None,
     after: Seq = None,
@@ -135,10 +134,10 @@ async def list_messages(
 
 @post("/{conversation_id:uuid}/messages", operation_id="post_message")
 async def post_message(
-    conversation_id: UUID,
-    data: NewMessage,
-    member: Member,
-    shards: Shards,
+    conversation_id: Id,
+    data: JSONBody[NewMessage],
+    member: SignedIn,
+    shards: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[MessageView]:
     """Reply to the customer, or leave a private note. A repeat with the same Idempotency-Key answers 200."""
@@ -150,42 +149,46 @@ async def post_message(
 
 
 @post("/{conversation_id:uuid}/take-over", status_code=200, operation_id="take_over")
-async def take_over(conversation_id: UUID, member: Member, shards: Shards) -> ConversationView:
+async def take_over(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
     """Make the conversation yours; the assistant writes nothing from here on."""
     async with shards.tx(member.org_id, member.actor) as tx:
         return await actions.take_over(tx, ConversationId(conversation_id))
 
 
 @post("/{conversation_id:uuid}/assign", status_code=200, operation_id="assign")
-async def assign(conversation_id: UUID, data: Assignment, member: Member, shards: Shards) -> ConversationView:
+async def assign(
+    conversation_id: Id, data: JSONBody[Assignment], member: SignedIn, shards: Database
+) -> ConversationView:
     """Give the conversation to a member, or to nobody."""
     async with shards.tx(member.org_id, member.actor) as tx:
         return await actions.assign(tx, ConversationId(conversation_id), data.assignee_id)
 
 
 @post("/{conversation_id:uuid}/resolve", status_code=200, operation_id="resolve")
-async def resolve(conversation_id: UUID, member: Member, shards: Shards) -> ConversationView:
+async def resolve(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
     """Close the matter; the customer's next message reopens it."""
     async with shards.tx(member.org_id, member.actor) as tx:
         return await actions.resolve(tx, ConversationId(conversation_id))
 
 
 @post("/{conversation_id:uuid}/reopen", status_code=200, operation_id="reopen")
-async def reopen(conversation_id: UUID, member: Member, shards: Shards) -> ConversationView:
+async def reopen(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
     """Open a resolved or snoozed conversation again."""
     async with shards.tx(member.org_id, member.actor) as tx:
         return await actions.reopen(tx, ConversationId(conversation_id))
 
 
 @post("/{conversation_id:uuid}/snooze", status_code=200, operation_id="snooze")
-async def snooze(conversation_id: UUID, data: Snooze, member: Member, shards: Shards) -> ConversationView:
+async def snooze(
+    conversation_id: Id, data: JSONBody[Snooze], member: SignedIn, shards: Database
+) -> ConversationView:
     """Let the conversation sleep until a time, or until the customer writes."""
     async with shards.tx(member.org_id, member.actor) as tx:
         return await actions.snooze(tx, ConversationId(conversation_id), data.until)
 
 
 @post("/{conversation_id:uuid}/read", status_code=200, operation_id="read")
-async def read(conversation_id: UUID, member: Member, shards: Shards) -> ConversationView:
+async def read(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
     """Say that you have seen the customer's messages."""
     async with shards.tx(member.org_id, member.actor) as tx:
         return await actions.read(tx, ConversationId(conversation_id))

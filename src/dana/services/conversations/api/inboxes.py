@@ -1,21 +1,19 @@
 """Inboxes, for members; an admin's role is needed to change them."""
 
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 from litestar import get, patch, post
-from litestar.params import Parameter
+from litestar.params import JSONBody
 
 from dana.contracts.ids import InboxId, new_id
 from dana.contracts.views import InboxView, Role
 from dana.platform.errors import Invalid
 from dana.platform.http import Page, decode_cursor, encode_cursor
-from dana.platform.identity import Member, require
-from dana.platform.shards import Shards
+from dana.platform.identity import require
 from dana.services.conversations import actions
-
-PAGE = 100
+from dana.services.conversations.api.parameters import MAX_PAGE, Cursor, Database, Id, Limit, SignedIn
 
 
 class NewInbox(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +34,7 @@ class InboxChanges(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 @post("/", operation_id="create_inbox")
-async def create_inbox(data: NewInbox, member: Member, shards: Shards) -> InboxView:
+async def create_inbox(data: JSONBody[NewInbox], member: SignedIn, shards: Database) -> InboxView:
     """Open an inbox. Its `public_key` goes into the snippet on the web page."""
     require(member, Role.ADMIN)
     inbox_id, public_key = InboxId(new_id()), actions.new_public_key()
@@ -55,10 +53,10 @@ async def create_inbox(data: NewInbox, member: Member, shards: Shards) -> InboxV
 
 @get("/", operation_id="list_inboxes")
 async def list_inboxes(
-    member: Member,
-    shards: Shards,
-    cursor: str | None = None,
-    limit: Annotated[int, Parameter(ge=1, le=PAGE)] = PAGE,
+    member: SignedIn,
+    shards: Database,
+    cursor: Cursor = None,
+    limit: Limit = MAX_PAGE,
 ) -> Page[InboxView]:
     """List the inboxes, oldest first."""
     async with shards.read(member.org_id) as tx:
@@ -68,7 +66,9 @@ async def list_inboxes(
 
 
 @patch("/{inbox_id:uuid}", operation_id="change_inbox")
-async def change_inbox(inbox_id: UUID, data: InboxChanges, member: Member, shards: Shards) -> InboxView:
+async def change_inbox(
+    inbox_id: Id, data: JSONBody[InboxChanges], member: SignedIn, shards: Database
+) -> InboxView:
     """Change an inbox's name, greeting, or whether the assistant answers first."""
     require(member, Role.ADMIN)
     async with shards.tx(member.org_id, member.actor) as tx:

@@ -5,20 +5,16 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from dana.contracts.ids import ConversationId
 from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.errors import Missing
-from dana.platform.identity import SYSTEM, Keys, Visitor
-from dana.platform.shards import Shards
+from dana.platform.identity import SYSTEM, Visitor
 from dana.services.conversations import actions
+from dana.services.conversations.api.parameters import Customer, Database, Id, IdempotencyKey, Limit, Signer
 
 VISITOR_TOKEN_SECONDS = 90 * 24 * 3600  # a customer may come back for an answer weeks later
-MAX_PAGE = 200
-LARGEST_SEQ = 2**31 - 1
-
-IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
 
 
 class WidgetSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +67,7 @@ class VisitorPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/{public_key:str}", operation_id="widget_settings", security=[])
-async def widget_settings(public_key: str, shards: Shards) -> WidgetSettings:
+async def widget_settings(public_key: FromPath[str], shards: Database) -> WidgetSettings:
     """Read how an inbox presents itself."""
     org_id, inbox_id = await shards.catalog.route(public_key)
     async with shards.read(org_id) as tx:
@@ -83,7 +79,11 @@ async def widget_settings(public_key: str, shards: Shards) -> WidgetSettings:
 
 @post("/{public_key:str}/conversations", operation_id="start_conversation", security=[])
 async def start_conversation(
-    public_key: str, data: NewVisitor, shards: Shards, keys: Keys, idempotency_key: IdempotencyKey = None
+    public_key: FromPath[str],
+    data: JSONBody[NewVisitor],
+    shards: Database,
+    keys: Signer,
+    idempotency_key: IdempotencyKey = None,
 ) -> Started:
     """Begin a conversation. A repeat with the same Idempotency-Key, a random UUID, leads to the same one."""
     org_id, inbox_id = await shards.catalog.route(public_key)
@@ -101,10 +101,10 @@ async def start_conversation(
 
 @post("/conversations/{conversation_id:uuid}/messages", operation_id="post_visitor_message")
 async def post_visitor_message(
-    conversation_id: UUID,
-    data: VisitorMessage,
-    visitor: Visitor,
-    shards: Shards,
+    conversation_id: Id,
+    data: JSONBody[VisitorMessage],
+    visitor: Customer,
+    shards: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[MessageView]:
     """Write as the customer. A repeat with the same Idempotency-Key answers 200."""
@@ -117,11 +117,11 @@ async def post_visitor_message(
 
 @get("/conversations/{conversation_id:uuid}/messages", operation_id="list_visitor_messages")
 async def list_visitor_messages(
-    conversation_id: UUID,
-    visitor: Visitor,
-    shards: Shards,
-    after: Annotated[int, Parameter(ge=0)] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=MAX_PAGE)] = 100,
+    conversation_id: Id,
+    visitor: Customer,
+    shards: Database,
+    after: Annotated[int, QueryParameter(ge=0)] = 0,
+    limit: Limit = 100,
 ) -> VisitorPage:
     """List the messages after the one with this `seq`, oldest first.
 
