@@ -1,4 +1,4 @@
-"""Size limits and names, counted: what is too long is two things, and what is named badly is not understood."""
+"""Size limits and names, counted: what is too long is two things in one."""
 
 import ast
 import re

@@ -1,6 +1,7 @@
 """The base of all events."""
 
 import re
+from functools import cache
 from typing import ClassVar
 from uuid import UUID
 
@@ -17,6 +18,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return None
 
 
+@cache
 def event_type(event: type[Event]) -> str:
     """Name an event class on the wire: `MessageAppended` is `message_appended`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
