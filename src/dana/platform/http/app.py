@@ -66,6 +66,7 @@ def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = 
                     Problem: on_problem,
                     HTTPException: on_http_exception,
                     UnicodeDecodeError: on_garbled,
+                    RecursionError: on_garbled,  # a body nested thousands deep
                     Exception: on_bug,
                 },
                 openapi_config=openapi(public_url),

@@ -67,9 +67,9 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     return _answer(request, body["status"], body, dict(error.headers or {}))
 
 
-def on_garbled(request: Request[Any, Any, Any], error: UnicodeDecodeError) -> Response[bytes]:
-    """Answer a body that is no text; the framework lets the decoder's own error pass."""
-    return on_problem(request, Invalid("The request is not valid UTF-8."))
+def on_garbled(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a body that is no text, or endlessly nested; the framework lets the decoder's error pass."""
+    return on_problem(request, Invalid("The request is not valid UTF-8, or is nested too deep."))
 
 
 def on_bug(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

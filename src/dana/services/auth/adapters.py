@@ -87,7 +87,7 @@ class TokenKey:
     def make(self, row_id: UUID, generation: int, seed: bytes) -> str:
         """Compute the token of one generation of a row."""
         head = row_id.bytes + generation.to_bytes(GENERATION_BYTES, "big")
-        return base64.urlsafe_b64encode(head + self._prove(head, seed)).decode().rstrip("=")
+        return _spell(head + self._prove(head, seed))
 
     def read(self, token: str) -> TokenClaim | None:
         """Take a token apart; None when it is not one."""
@@ -97,7 +97,7 @@ class TokenKey:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             return None
-        if len(raw) != TOKEN_BYTES:
+        if len(raw) != TOKEN_BYTES or token != _spell(raw):
             return None
         generation = int.from_bytes(raw[16 : 16 + GENERATION_BYTES], "big")
         return TokenClaim(UUID(bytes=raw[:16]), generation, raw[16 + GENERATION_BYTES :])
@@ -114,6 +114,10 @@ class TokenKey:
 def new_seed() -> bytes:
     """Make the random part of a row that tokens are computed from."""
     return os.urandom(SEED_BYTES)
+
+
+def _spell(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _verify(password_hash: str, password: str) -> bool:

@@ -18,7 +18,6 @@ from dana.services.auth.models import (
     clean_email,
     clean_name,
     clean_password,
-    fold_email,
     fold_password,
 )
 
@@ -61,7 +60,7 @@ async def sign_up(
 
 
 async def sign_in(desk: Desk, *, email: str, password: str, address: str) -> Opened:
-    """Open a session where the person was last. Raises Unauthenticated, Forbidden, Limited.
+    """Open a session where the person was last. Raises Invalid, Unauthenticated, Forbidden, Limited.
 
     An unknown e-mail address and a wrong password get the same answer after the same time.
     """
@@ -74,8 +73,8 @@ async def sign_in(desk: Desk, *, email: str, password: str, address: str) -> Ope
 
 
 async def authenticate(desk: Desk, *, email: str, password: str, address: str) -> User:
-    """Check a password; raises Unauthenticated, or Limited after too many wrong ones."""
-    email = fold_email(email)
+    """Check a password; raises Invalid, Unauthenticated, or Limited after too many wrong ones."""
+    email = clean_email(email)
     password = fold_password(password)
     limits = sign_in_limits(desk.attempt_key, address, email)
     async with desk.catalog.tx() as tx:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import Cookie
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from dana.platform.errors import Forbidden
 from dana.platform.identity import Keys, Member
@@ -67,16 +68,18 @@ class Entrance:
         )
 
 
-AnEntrance = Annotated[Entrance, Dependency(skip_validation=True)]
+AnEntrance = NamedDependency[SkipValidation[Entrance]]
+SignedIn = NamedDependency[SkipValidation[Member]]
+AnyRequest = Request[Any, Any, Any]
 
 
-def address_of(request: Request[Any, Any, Any]) -> str:
+def address_of(request: AnyRequest) -> str:
     """Name the address the request came from, as the gateway saw it."""
     peer = request.client.host if request.client else ""
     return last_hop(request.headers.get("x-forwarded-for"), peer)
 
 
-async def refuse_other_sites(request: Request[Any, Any, Any]) -> None:
+async def refuse_other_sites(request: AnyRequest) -> None:
     """Refuse what a page of another site made the browser send, such as signing in as the attacker."""
     if request.headers.get("sec-fetch-site") == "cross-site":
         raise Forbidden("This can't be called from a page of another site.")

@@ -7,22 +7,21 @@ from uuid import UUID
 import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from dana.contracts.ids import InvitationId, UserId
 from dana.contracts.views import MemberView, Role
 from dana.platform.errors import Invalid
 from dana.platform.http import Page, decode_cursor, encode_cursor
-from dana.platform.identity import Member
 from dana.services.auth.actions import invitations, members
-from dana.services.auth.api.entrance import AnEntrance, Entrance, Text
+from dana.services.auth.api.entrance import AnEntrance, Entrance, SignedIn, Text
 from dana.services.auth.models import Invitation, InvitationView, MemberChange
 
 PAGE_MOST = 500
 FIRST: Final = UUID(int=0)
 
-Limit = Annotated[int, Parameter(ge=1, le=PAGE_MOST)]
-Cursor = Annotated[str | None, Parameter(max_length=200)]
+Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MOST)]
+Cursor = Annotated[str | None, QueryParameter(max_length=200)]
 
 
 class NewInvitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +33,7 @@ class NewInvitation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @get("/members")
 async def list_members(
-    member: Member, entrance: AnEntrance, limit: Limit = PAGE_MOST, cursor: Cursor = None
+    member: SignedIn, entrance: AnEntrance, limit: Limit = PAGE_MOST, cursor: Cursor = None
 ) -> Page[MemberView]:
     """List the members of your organization."""
     after = UserId(_read(cursor))
@@ -46,7 +45,7 @@ async def list_members(
 
 @patch("/members/{user_id:uuid}")
 async def change_member(
-    user_id: UUID, data: MemberChange, member: Member, entrance: AnEntrance
+    user_id: FromPath[UUID], data: JSONBody[MemberChange], member: SignedIn, entrance: AnEntrance
 ) -> MemberView:
     """Change a member's role, access or name. Who loses access is out within ten minutes."""
     changed = await members.change_member(entrance.desk, member, UserId(user_id), data)
@@ -55,7 +54,7 @@ async def change_member(
 
 @get("/invitations")
 async def list_invitations(
-    member: Member, entrance: AnEntrance, limit: Limit = PAGE_MOST, cursor: Cursor = None
+    member: SignedIn, entrance: AnEntrance, limit: Limit = PAGE_MOST, cursor: Cursor = None
 ) -> Page[InvitationView]:
     """List the invitations that wait to be accepted."""
     after = InvitationId(_read(cursor))
@@ -66,7 +65,7 @@ async def list_invitations(
 
 
 @post("/invitations")
-async def invite(data: NewInvitation, member: Member, entrance: AnEntrance) -> InvitationView:
+async def invite(data: JSONBody[NewInvitation], member: SignedIn, entrance: AnEntrance) -> InvitationView:
     """Invite somebody by link. Inviting the same address again makes the former link useless."""
     async with entrance.desk.catalog.tx() as tx:
         invitation = await invitations.invite(tx, member, data.email, data.role)
@@ -74,7 +73,7 @@ async def invite(data: NewInvitation, member: Member, entrance: AnEntrance) -> I
 
 
 @delete("/invitations/{invitation_id:uuid}")
-async def take_back_invitation(invitation_id: UUID, member: Member, entrance: AnEntrance) -> None:
+async def take_back_invitation(invitation_id: FromPath[UUID], member: SignedIn, entrance: AnEntrance) -> None:
     """Take an invitation back; its link is dead at once."""
     async with entrance.desk.catalog.tx() as tx:
         await invitations.take_back(tx, member, InvitationId(invitation_id))

@@ -1,26 +1,27 @@
 """Sign-up, sign-in, renewal, sign-out, accepting an invitation, and the public keys."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter
 
 from dana.platform.errors import Unauthenticated
-from dana.platform.identity import Member
 from dana.services.auth.actions import accounts, invitations, members, sessions
 from dana.services.auth.api.entrance import (
     COOKIE,
     AnEntrance,
+    AnyRequest,
+    SignedIn,
     Text,
     address_of,
     refuse_other_sites,
 )
 from dana.services.auth.models import InvitationCard, Profile, Session
 
-AnyRequest = Request[Any, Any, Any]
+Token = Annotated[str, PathParameter(max_length=200)]
 PUBLIC: list[dict[str, list[str]]] = [{}]  # no token needed, in the words of OpenAPI
 
 
@@ -48,7 +49,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @post("/signup", security=PUBLIC)
-async def sign_up(data: SignUp, request: AnyRequest, entrance: AnEntrance) -> Response[Session]:
+async def sign_up(data: JSONBody[SignUp], request: AnyRequest, entrance: AnEntrance) -> Response[Session]:
     """Sign up with a new organization, as its owner."""
     opened = await accounts.sign_up(
         entrance.desk,
@@ -62,7 +63,7 @@ async def sign_up(data: SignUp, request: AnyRequest, entrance: AnEntrance) -> Re
 
 
 @post("/login", status_code=200, security=PUBLIC)
-async def sign_in(data: SignIn, request: AnyRequest, entrance: AnEntrance) -> Response[Session]:
+async def sign_in(data: JSONBody[SignIn], request: AnyRequest, entrance: AnEntrance) -> Response[Session]:
     """Sign in."""
     opened = await accounts.sign_in(
         entrance.desk, email=data.email, password=data.password, address=address_of(request)
@@ -90,7 +91,7 @@ async def sign_out(request: AnyRequest, entrance: AnEntrance) -> Response[None]:
 
 
 @post("/logout-everywhere", status_code=204)
-async def sign_out_everywhere(member: Member, entrance: AnEntrance) -> Response[None]:
+async def sign_out_everywhere(member: SignedIn, entrance: AnEntrance) -> Response[None]:
     """Sign out of all browsers. Access tokens already given out end within ten minutes."""
     async with entrance.desk.catalog.tx() as tx:
         await sessions.sign_out_everywhere(tx, member)
@@ -98,14 +99,14 @@ async def sign_out_everywhere(member: Member, entrance: AnEntrance) -> Response[
 
 
 @get("/me")
-async def me(member: Member, entrance: AnEntrance) -> Profile:
+async def me(member: SignedIn, entrance: AnEntrance) -> Profile:
     """Tell who is signed in, and where."""
     async with entrance.desk.catalog.read() as tx:
         return await members.profile(tx, member)
 
 
 @get("/invitations/{token:str}", security=PUBLIC)
-async def look_up_invitation(entrance: AnEntrance, token: str = Parameter(max_length=200)) -> InvitationCard:
+async def look_up_invitation(entrance: AnEntrance, token: Token) -> InvitationCard:
     """Show what an invitation's link is for."""
     async with entrance.desk.catalog.read() as tx:
         found = await invitations.look_up(tx, entrance.desk.invitation_tokens, token)
@@ -114,10 +115,10 @@ async def look_up_invitation(entrance: AnEntrance, token: str = Parameter(max_le
 
 @post("/invitations/{token:str}/accept", security=PUBLIC)
 async def accept_invitation(
-    data: Acceptance,
+    data: JSONBody[Acceptance],
     request: AnyRequest,
     entrance: AnEntrance,
-    token: str = Parameter(max_length=200),
+    token: Token,
 ) -> Response[Session]:
     """Accept an invitation, and be signed in."""
     opened = await invitations.accept(
