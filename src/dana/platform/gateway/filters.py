@@ -1,0 +1,134 @@
+"""Envoy's HTTP filters, in the order in which a request meets them."""
+
+import json
+from typing import Any
+
+from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit
+
+Config = dict[str, Any]
+
+TYPE = "type.googleapis.com/envoy.extensions.filters.http."
+TRUSTED_PREFIX = "x-dana-"
+ORGANIZATION_HEADER = "x-dana-organization"
+USER_HEADER = "x-dana-user"
+QUERY_TOKEN = "access_token"  # noqa: S105 - the parameter's name
+CLOCK_SKEW_SECONDS = 5
+REMEMBERED_TOKENS = 10_000  # of each issuer: verifying ES256 costs more than the rest of the way through
+MOST_BUCKETS = 20_000
+REFILL_SECONDS = 0.1
+UNLIMITED = 1_000_000_000
+SMALLEST_COMPRESSED_BYTES = 4096  # messages are smaller, and not worth the time
+LARGEST_BODY_BYTES = 1024 * 1024  # a route says what is really allowed
+
+
+def http_filters(gateway: Gateway) -> list[Config]:
+    """Return all filters: strip, limit by address, who is it, limit by who it is, size, on."""
+    limits = gateway.limits
+    by_address: Config = {"remote_address": {}}
+    return [
+        _filter("cors", "cors.v3.Cors"),
+        _filter("header_mutation", "header_mutation.v3.HeaderMutation", mutations=_strip_trusted_headers()),
+        _limit("address", {"remote_address": (by_address, limits.address)}),
+        _filter("jwt_authn", "jwt_authn.v3.JwtAuthentication", **_tokens(gateway)),
+        _limit(
+            "identity",
+            {
+                "user": (_by_header(USER_HEADER, "user"), limits.user),
+                "organization": (_by_header(ORGANIZATION_HEADER, "organization"), limits.organization),
+            },
+        ),
+        _filter("buffer", "buffer.v3.Buffer", max_request_bytes=LARGEST_BODY_BYTES),
+        _filter("compressor", "compressor.v3.Compressor", **_compression()),
+        _filter("router", "router.v3.Router", suppress_envoy_headers=True),
+    ]
+
+
+def _filter(name: str, kind: str, **settings: Any) -> Config:
+    return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": TYPE + kind, **settings}}
+
+
+def _strip_trusted_headers() -> Config:
+    """Remove what only this gateway may say, before it says it: it stands before jwt_authn for that."""
+    match = {"prefix": TRUSTED_PREFIX, "ignore_case": True}
+    return {"request_mutations": [{"remove_on_match": {"key_matcher": match}}]}
+
+
+def _tokens(gateway: Gateway) -> Config:
+    providers = {}
+    for issuer in gateway.issuers:
+        providers[issuer.auth.value] = _provider(issuer)
+        providers[f"{issuer.auth.value}-query"] = _provider(issuer) | {"from_params": [QUERY_TOKEN]}
+    anyone: list[Config] = [{"provider_name": name} for name in providers if name.endswith("-query")]
+    anyone.append({"allow_missing_or_failed": {}})
+    return {
+        "providers": providers,
+        "bypass_cors_preflight": True,
+        "requirement_map": {
+            Auth.MEMBER.value: {"provider_name": Auth.MEMBER.value},
+            Auth.VISITOR.value: {"provider_name": Auth.VISITOR.value},
+            Auth.CLAIMED.value: {"requires_any": {"requirements": anyone}},
+        },
+    }
+
+
+def _provider(issuer: Issuer) -> Config:
+    return {
+        "issuer": issuer.name,
+        "audiences": ["dana"],
+        "local_jwks": {"inline_string": json.dumps(issuer.jwks)},
+        "forward": True,  # the services verify again: the gateway isn't the only way to them
+        "require_expiration": True,
+        "clock_skew_seconds": CLOCK_SKEW_SECONDS,
+        "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
+        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+        "claim_to_headers": [
+            {"header_name": ORGANIZATION_HEADER, "claim_name": "org"},
+            {"header_name": USER_HEADER, "claim_name": "sub"},
+        ],
+    }
+
+
+def _by_header(header: str, key: str) -> Config:
+    return {"request_headers": {"header_name": header, "descriptor_key": key, "skip_if_absent": True}}
+
+
+def _limit(name: str, limits: dict[str, tuple[Config, Limit]]) -> Config:
+    """Limit by descriptors with an empty value: one bucket for each value that comes by."""
+    return _filter(
+        f"local_ratelimit.{name}",
+        "local_ratelimit.v3.LocalRateLimit",
+        stat_prefix=f"limit_{name}",
+        token_bucket=_bucket(Limit(UNLIMITED, UNLIMITED)),
+        filter_enabled=_always(f"limit_{name}_enabled"),
+        filter_enforced=_always(f"limit_{name}_enforced"),
+        always_consume_default_token_bucket=False,
+        max_dynamic_descriptors=MOST_BUCKETS,
+        rate_limits=[{"actions": [action]} for action, _ in limits.values()],
+        descriptors=[
+            {"entries": [{"key": key}], "token_bucket": _bucket(limit)} for key, (_, limit) in limits.items()
+        ],
+        response_headers_to_add=[{"header": {"key": "retry-after", "value": "1"}}],
+    )
+
+
+def _bucket(limit: Limit) -> Config:
+    is_slow = limit.per_second * REFILL_SECONDS < 1
+    tokens, seconds = (
+        (limit.per_second, 1.0) if is_slow else (limit.per_second * REFILL_SECONDS, REFILL_SECONDS)
+    )
+    return {"max_tokens": limit.burst, "tokens_per_fill": round(tokens), "fill_interval": f"{seconds:g}s"}
+
+
+def _always(key: str) -> Config:
+    return {"runtime_key": key, "default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+
+
+def _compression() -> Config:
+    gzip = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
+    return {
+        "compressor_library": {"name": "gzip", "typed_config": {"@type": gzip}},
+        "response_direction_config": {
+            "common_config": {"min_content_length": SMALLEST_COMPRESSED_BYTES},
+            "disable_on_etag_header": False,
+        },
+    }

@@ -1,0 +1,52 @@
+"""Envoy from a wheel, with the configuration that the gateway's model emits."""
+
+import http.client
+import importlib.util
+import os
+import shutil
+from http import HTTPStatus
+from pathlib import Path
+
+from dana.platform.gateway import envoy
+from dana.platform.gateway.model import Gateway
+from dana.platform.local.programs import CannotStartError, Program
+
+PROBE_SECONDS = 1.0
+
+
+def envoy_program(gateway: Gateway) -> Program:
+    """Write the configuration and return the gateway's program; the endpoint files must be there."""
+    configuration = envoy.write(gateway)
+    envoy.admin_socket(gateway).unlink(missing_ok=True)
+    options = ["--disable-hot-restart", "--log-level", "warning", "--concurrency", str(gateway.threads)]
+    host = "127.0.0.1" if gateway.host in ("0.0.0.0", "::") else gateway.host  # noqa: S104 - compared, not bound
+    return Program(
+        name="gateway",
+        command=(str(find_envoy()), "-c", configuration.name, *options),
+        is_ready=lambda: _answers(host, gateway.port),
+        folder=gateway.folder,
+        stop_seconds=5.0,
+    )
+
+
+def find_envoy() -> Path:
+    """Return the program: DANA_ENVOY, the wheel's, then the system's."""
+    configured = os.environ.get("DANA_ENVOY")
+    spec = importlib.util.find_spec("envoy")
+    wheel = Path(spec.origin).parent / "_bin" / "envoy" if spec and spec.origin else None
+    system = shutil.which("envoy", path="/usr/local/bin:/usr/bin")
+    for path in (Path(configured) if configured else None, wheel, Path(system) if system else None):
+        if path and path.exists():
+            return path
+    raise CannotStartError("Envoy is missing: run `make setup`, or set DANA_ENVOY.")
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
