@@ -158,7 +158,8 @@ class Link:
             try:
                 protocol = await self._connect()
             except (OSError, TimeoutError, Unavailable, hiredis.HiredisError) as error:
-                log.warning("valkey_unreachable", error=str(error) or type(error).__name__)
+                if pause == RECONNECT_FIRST_SECONDS:  # once for each outage
+                    log.warning("valkey_unreachable", error=str(error) or type(error).__name__)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(pause * 2, RECONNECT_LAST_SECONDS)
                 continue

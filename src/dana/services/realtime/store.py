@@ -5,7 +5,7 @@ from uuid import UUID
 import asyncpg
 
 from dana.contracts.ids import OrgId
-from dana.platform.database import Tx
+from dana.platform.database import ACQUIRE_TIMEOUT_SECONDS, Tx, outages_are_problems
 from dana.platform.shards import Shards
 from dana.services.realtime.models import LoggedEvent
 
@@ -54,9 +54,11 @@ async def is_logged(tx: Tx, cursor: int) -> bool:
 
 
 async def read_cursors(shards: Shards, shard: str, organizations: list[OrgId]) -> dict[OrgId, int]:
-    """Return the newest cursors of many organizations on one shard, in one query."""
-    pool = await shards.pool(shard)
-    rows = await pool.fetch("select org_id, value from platform.cursors($1)", organizations)
+    """Return the newest cursors of many organizations on one shard, in one query; raises Unavailable."""
+    with outages_are_problems():
+        pool = await shards.pool(shard)
+        async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+            rows = await connection.fetch("select org_id, value from platform.cursors($1)", organizations)
     return {OrgId(row["org_id"]): row["value"] for row in rows}
 
 

@@ -136,7 +136,8 @@ class Hub:
                 await asyncio.sleep(FAREWELL_PAUSE_SECONDS)
         for task in tuple(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, *(feed.close() for feed in self._feeds.values()))
+        feeds = list(self._feeds.values())
+        await asyncio.gather(*self._tasks, *(feed.close() for feed in feeds), return_exceptions=True)
         self._feeds.clear()
 
     async def _join(self, client: Client, feed: Feed, position: int | None) -> None:

@@ -3,10 +3,15 @@
 import asyncio
 from uuid import UUID
 
+import structlog
+
 from dana.contracts.ids import OrgId
+from dana.platform.errors import Unavailable
 from dana.platform.shards import Shards
 from dana.services.realtime import store
 from dana.services.realtime.models import LoggedEvent
+
+log = structlog.get_logger(__name__)
 
 PAGE = 200
 CONCURRENT_READS = 4
@@ -43,5 +48,8 @@ class EventLog:
             by_shard.setdefault((await self._shards.route(org_id)).shard, []).append(org_id)
         newest: dict[OrgId, int] = {}
         for shard, members in by_shard.items():
-            newest |= await store.read_cursors(self._shards, shard, members)
+            try:
+                newest |= await store.read_cursors(self._shards, shard, members)
+            except Unavailable:
+                log.warning("shard_unreadable", shard=shard)  # the others go on meanwhile
         return newest
