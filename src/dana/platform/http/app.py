@@ -1,7 +1,7 @@
 """The HTTP application of a process: the routes of its services and what every process answers."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import structlog
 from litestar import Litestar, Request, Response, Router, get
@@ -20,6 +20,8 @@ from dana.platform.http.problems import PROBLEM_RESPONSES, on_bug, on_garbled, o
 from dana.platform.identity import Keys, Member, Visitor
 
 MAX_BODY_BYTES = 26 * 1024 * 1024  # the largest upload (25 MB) and its multipart frame
+
+Who = TypeVar("Who", Member, Visitor)
 
 Ready = Callable[[], Awaitable[dict[str, str]]]
 """Tells what is not ready, by part, with the reason; empty when all is."""
@@ -43,14 +45,10 @@ def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = 
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def member(request: Request[Any, Any, Any]) -> Member:
-        who = keys.verify_member(bearer_token(request))
-        structlog.contextvars.bind_contextvars(organization=str(who.org_id))
-        return who
+        return _noted(request, keys.verify_member(bearer_token(request)))
 
     async def visitor(request: Request[Any, Any, Any]) -> Visitor:
-        who = keys.verify_visitor(bearer_token(request))
-        structlog.contextvars.bind_contextvars(organization=str(who.org_id))
-        return who
+        return _noted(request, keys.verify_visitor(bearer_token(request)))
 
     for router in routers:
         for route in router.routes:
@@ -85,6 +83,13 @@ def bearer_token(request: Request[Any, Any, Any]) -> str:
     return token.strip()
 
 
+def _noted(request: Request[Any, Any, Any], who: Who) -> Who:
+    """Let the logs say whose request it is; the scope tells the access log, which runs in an outer task."""
+    structlog.contextvars.bind_contextvars(organization=str(who.org_id))
+    request.scope["state"]["organization"] = str(who.org_id)
+    return who
+
+
 def openapi(public_url: str) -> OpenAPIConfig:
     """Describe the API; served at /openapi.json."""
     return OpenAPIConfig(
@@ -92,8 +97,8 @@ def openapi(public_url: str) -> OpenAPIConfig:
         version="1",
         description="Conversations with customers on every channel. Errors are problem+json; lists are "
         "`{items, next_cursor}`; a POST with an `Idempotency-Key` may be repeated.",
-        path="/",
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        path="/openapi.json",
+        render_plugins=[JsonRenderPlugin(path="/")],
         security=[{"token": []}],
         components=Components(
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

@@ -59,6 +59,7 @@ class Observed:
                 method=scope["method"],
                 route=route,
                 status=status,
+                organization=scope["state"].get("organization"),
                 duration_ms=round(seconds * 1000, 2),
             )
 
