@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, field
 
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b", re.IGNORECASE | re.ASCII)
 _CARD = re.compile(r"(?<![\w+])\d(?:[ -]?\d){12,18}(?!\w)")
 _PHONE = re.compile(r"(?<![\w.,:/-])(?:\+|00)?\(?\d(?:[ ().\-/]{0,2}\d){6,16}(?!\w)")
 _DATE = re.compile(r"^\d{4}[-./]\d{1,2}[-./]\d{1,2}$|^\d{1,2}[-./]\d{1,2}[-./]\d{2,4}$")
+_IBAN_LENGTH = (15, 34)  # Norway's, and the longest the standard allows
 _PLACEHOLDER = re.compile(r"\[(?:email|phone|card|iban) \d+\]")
 
 
@@ -23,7 +24,7 @@ class Redaction:
     def hide(self, text: str) -> str:
         """Replace e-mail addresses, bank accounts, cards and telephone numbers by placeholders."""
         text = _EMAIL.sub(lambda found: self._placeholder("email", found.group()), text)
-        text = _IBAN.sub(lambda found: self._if(is_iban(found.group()), "iban", found.group()), text)
+        text = _IBAN.sub(lambda found: self._hide_account(found.group()), text)
         text = _CARD.sub(lambda found: self._if(is_card(found.group()), "card", found.group()), text)
         return _PHONE.sub(lambda found: self._if(_is_phone(found.group()), "phone", found.group()), text)
 
@@ -31,6 +32,15 @@ class Redaction:
         """Put the details back where an answer repeats their placeholders."""
         originals = {placeholder: original for original, placeholder in self._placeholders.items()}
         return _PLACEHOLDER.sub(lambda found: originals.get(found.group(), found.group()), text)
+
+    def _hide_account(self, text: str) -> str:
+        """Hide an account number; the words behind it may look like more of its groups."""
+        groups = text.split(" ")
+        for end in range(len(groups), 0, -1):
+            account = " ".join(groups[:end])
+            if is_iban(account):
+                return " ".join([self._placeholder("iban", account), *groups[end:]])
+        return text
 
     def _if(self, is_detail: bool, kind: str, original: str) -> str:
         return self._placeholder(kind, original) if is_detail else original
@@ -52,6 +62,8 @@ def is_card(text: str) -> bool:
 def is_iban(text: str) -> bool:
     """Check the digits of an international bank account number (ISO 13616, mod 97)."""
     plain = text.replace(" ", "").upper()
+    if not _IBAN_LENGTH[0] <= len(plain) <= _IBAN_LENGTH[1]:
+        return False
     moved = plain[4:] + plain[:4]
     return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
 
