@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -77,8 +78,7 @@ def keys(settings: Settings) -> Keys:
     return Keys(settings.secrets)
 
 
-@pytest.fixture
-def desk(settings: Settings, shards: Shards, passwords: Passwords) -> Desk:
+def desk_of(settings: Settings, shards: Shards, passwords: Passwords) -> Desk:
     secrets = settings.secrets
     return Desk(
         shards=shards,
@@ -92,10 +92,10 @@ def desk(settings: Settings, shards: Shards, passwords: Passwords) -> Desk:
 Newcomer = Callable[..., Person]
 
 
-@pytest.fixture
-async def newcomer(desk: Desk, keys: Keys) -> AsyncIterator[Newcomer]:
+@asynccontextmanager
+async def newcomers(desk: Desk, keys: Keys) -> AsyncIterator[Newcomer]:
     """Make people, each with an address and a browser of their own unless said otherwise."""
-    people: list[httpx.AsyncClient] = []
+    browsers: list[httpx.AsyncClient] = []
 
     async def nothing_missing() -> dict[str, str]:
         return {}
@@ -109,12 +109,21 @@ async def newcomer(desk: Desk, keys: Keys) -> AsyncIterator[Newcomer]:
             base_url="http://localhost:8080",
             headers={"x-forwarded-for": address or f"2001:db8:{unique.hex[:4]}:{unique.hex[4:8]}::1"},
         )
-        people.append(http)
+        browsers.append(http)
         return Person(http, email or f"p{unique.hex}@example.test")
 
     yield make
-    for http in people:
+    for http in browsers:
         await http.aclose()
+
+
+@pytest.fixture
+async def newcomer(
+    settings: Settings, shards: Shards, passwords: Passwords, keys: Keys
+) -> AsyncIterator[Newcomer]:
+    """Make people."""
+    async with newcomers(desk_of(settings, shards, passwords), keys) as make:
+        yield make
 
 
 @pytest.fixture

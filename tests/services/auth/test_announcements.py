@@ -2,19 +2,22 @@
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
 
 import pytest
 
 from dana.contracts.ids import OrgId
-from dana.platform.identity import SYSTEM
+from dana.platform.errors import Unavailable
+from dana.platform.identity import SYSTEM, Actor, Keys
+from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.services.auth import store
-from dana.services.auth.actions import announcements
 from dana.services.auth.actions.announcements import announce, announce_all, tell
+from dana.services.auth.adapters import Passwords
 from dana.services.auth.jobs import jobs
 from dana.services.auth.models import Organization
-from tests.services.auth.conftest import Newcomer, Person, Teammate, org_id, user_id
+from tests.services.auth.conftest import Newcomer, Person, Teammate, desk_of, newcomers, org_id, user_id
 
 
 async def told(shards: Shards, org: OrgId) -> list[tuple[str, dict[str, Any]]]:
@@ -55,25 +58,27 @@ async def test_sign_up_joining_and_changes_are_told_in_order(
     }
 
 
+class CutOff(Shards):
+    """The catalog can be reached, the shards can't be written."""
+
+    def tx(self, org_id: OrgId, actor: Actor) -> NoReturn:
+        raise Unavailable("The database can't be reached; nothing was saved.")
+
+
 @pytest.fixture
-def cut_off(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Cut the way between the catalog and the shards."""
-
-    async def cut(shards: Shards, org: OrgId) -> None:
-        raise ConnectionError("cut")
-
-    monkeypatch.setattr(announcements, "announce", cut)
-    return monkeypatch
+async def cut_off(settings: Settings, passwords: Passwords, keys: Keys) -> AsyncIterator[Newcomer]:
+    """Make people whose requests are cut off from the shards."""
+    shards = CutOff(settings, "auth")
+    async with newcomers(desk_of(settings, shards, passwords), keys) as make:
+        yield make
+    await shards.close()
 
 
-async def test_a_sign_up_that_was_cut_is_finished_later(
-    cut_off: pytest.MonkeyPatch, newcomer: Newcomer, shards: Shards
-) -> None:
-    ana = newcomer()
+async def test_a_sign_up_that_was_cut_is_finished_later(cut_off: Newcomer, shards: Shards) -> None:
+    ana = cut_off()
     assert (await ana.sign_up()).status_code == 201, "the account is there all the same"
     org = await org_id(ana)
     assert await told(shards, org) == []
-    cut_off.undo()
     finish, _ = jobs(shards)
     await finish.run()
     assert await kinds(shards, org) == ["organization_created", "member_joined"]
@@ -107,12 +112,11 @@ async def test_a_late_announcement_never_takes_back_a_newer_one(
 
 
 async def test_a_member_changed_before_anything_was_told_joins_as_they_are_now(
-    cut_off: pytest.MonkeyPatch, newcomer: Newcomer, shards: Shards
+    cut_off: Newcomer, shards: Shards
 ) -> None:
-    ana = newcomer()
+    ana = cut_off()
     await ana.sign_up()
     await ana.change(await user_id(ana), name="Ana II")
-    cut_off.undo()
     org = await org_id(ana)
     await announce(shards, org)
     events = await told(shards, org)

@@ -32,8 +32,9 @@ TOKEN_CHARACTERS = 4 * ((TOKEN_BYTES + 2) // 3)
 class Passwords:
     """Hashes and verifies passwords in a few threads. Never call it while a transaction is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = HASHES_WAITING) -> None:
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, thread_name_prefix="argon2")
+        self._most_waiting = most_waiting
         self._waiting = 0
         self._nobody = ARGON2.hash(os.urandom(16).hex())
 
@@ -56,7 +57,7 @@ class Passwords:
 
     async def _run(self, work: Callable[..., str | bool], *arguments: str) -> str | bool:
         forbid_network_in_tx()
-        if self._waiting >= HASHES_WAITING:
+        if self._waiting >= self._most_waiting:
             raise Unavailable("Too many people are signing in at this moment.", BUSY_SECONDS)
         self._waiting += 1
         try:

@@ -16,6 +16,7 @@ from dana.services.auth.models import ACCESS_SECONDS, IDLE_SECONDS, Opened, Sess
 
 COOKIE = "dana_refresh"
 COOKIE_PATH = "/api/v1/auth"
+BODY_BYTES = 64 * 1024  # like at the gateway
 TEXT_CHARACTERS = 1000  # nothing a person types here is longer; the rules of models.py say more
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS)]

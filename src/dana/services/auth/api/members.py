@@ -14,7 +14,7 @@ from dana.contracts.views import MemberView, Role
 from dana.platform.errors import Invalid
 from dana.platform.http import Page, decode_cursor, encode_cursor
 from dana.services.auth.actions import invitations, members
-from dana.services.auth.api.entrance import AnEntrance, Entrance, SignedIn, Text
+from dana.services.auth.api.entrance import BODY_BYTES, AnEntrance, Entrance, SignedIn, Text
 from dana.services.auth.models import Invitation, InvitationView, MemberChange
 
 PAGE_MOST = 500
@@ -82,7 +82,15 @@ async def take_back_invitation(invitation_id: FromPath[UUID], member: SignedIn, 
 def member_routers(dependencies: Mapping[str, Provide]) -> list[Router]:
     """Make the routers of members and invitations."""
     handlers = [list_members, change_member, list_invitations, invite, take_back_invitation]
-    return [Router("/api/v1", route_handlers=handlers, dependencies=dependencies, tags=["members"])]
+    return [
+        Router(
+            "/api/v1",
+            route_handlers=handlers,
+            dependencies=dependencies,
+            request_max_body_size=BODY_BYTES,
+            tags=["members"],
+        )
+    ]
 
 
 def _view(entrance: Entrance, invitation: Invitation) -> InvitationView:

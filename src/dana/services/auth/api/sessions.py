@@ -11,6 +11,7 @@ from litestar.params import JSONBody, PathParameter
 from dana.platform.errors import Unauthenticated
 from dana.services.auth.actions import accounts, invitations, members, sessions
 from dana.services.auth.api.entrance import (
+    BODY_BYTES,
     COOKIE,
     AnEntrance,
     AnyRequest,
@@ -154,6 +155,7 @@ def session_routers(dependencies: Mapping[str, Provide]) -> list[Router]:
             "/api/v1/auth",
             route_handlers=handlers,
             dependencies=dependencies,
+            request_max_body_size=BODY_BYTES,
             before_request=refuse_other_sites,
             tags=["auth"],
         ),
