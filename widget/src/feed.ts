@@ -7,11 +7,13 @@ const TYPING_FADES_MS = 6_000;
 const DRAFT_FADES_MS = 12_000;
 const DONE_DRAFT_FADES_MS = 4_000;
 
+type DraftFrame = Extract<Frame, { type: "ephemeral"; name: "draft" }>;
 type Timer = ReturnType<typeof setTimeout> | undefined;
 
 export class Feed {
   private typingTimer: Timer;
   private draftTimer: Timer;
+  private assistantName = "";
   /** Frames that came while a gap was being filled by a fetch; shown earlier they would hide the gap. */
   private held: Frame[] | null = null;
 
@@ -42,8 +44,9 @@ export class Feed {
   }
 
   private show(frame: Extract<Frame, { type: "ephemeral" }>): void {
-    if (frame.name === "draft") this.showDraft(frame.message_id, frame.turn, frame.text, frame.done);
+    if (frame.name === "draft") this.showDraft(frame);
     else if (frame.name === "typing" && frame.who !== "customer") {
+      if (frame.who === "assistant") this.assistantName = frame.author_name;
       this.showTyping(frame.is_typing ? frame.author_name : null);
     }
   }
@@ -55,10 +58,12 @@ export class Feed {
     this.typingTimer = setTimeout(() => this.store.change({ type: "typing", name: null }), TYPING_FADES_MS);
   }
 
-  private showDraft(messageId: string, turn: number, text: string, isDone: boolean): void {
+  private showDraft({ message_id: messageId, turn, text, done }: DraftFrame): void {
     clearTimeout(this.draftTimer);
-    this.store.change({ type: "draft", draft: { messageId, turn, text } });
-    const fadesMs = isDone ? DONE_DRAFT_FADES_MS : DRAFT_FADES_MS;
-    this.draftTimer = setTimeout(() => this.store.change({ type: "draft_ended", messageId }), fadesMs);
+    const end = () => this.store.change({ type: "draft_ended", messageId });
+    // Done without a word: the assistant takes the draft back.
+    if (done && text === "") return end();
+    this.store.change({ type: "draft", draft: { messageId, turn, text, name: this.assistantName } });
+    this.draftTimer = setTimeout(end, done ? DONE_DRAFT_FADES_MS : DRAFT_FADES_MS);
   }
 }

@@ -18,6 +18,7 @@ export interface Draft {
   messageId: string;
   turn: number;
   text: string;
+  name: string;
 }
 
 export interface State {

@@ -182,4 +182,12 @@ describe("the socket", () => {
     await vi.advanceTimersByTimeAsync(15_000);
     expect(chat.store.state()).toMatchObject({ draft: null, typingName: null });
   });
+
+  it("removes a draft that the assistant takes back", async () => {
+    await begin();
+    const draft = { type: "ephemeral", conversation_id: "conversation", name: "draft", message_id: "d", turn: 1 } as const;
+    Wire.last.says({ ...draft, text: "You", done: false });
+    Wire.last.says({ ...draft, text: "", done: true });
+    expect(chat.store.state().draft).toBeNull();
+  });
 });

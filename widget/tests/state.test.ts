@@ -87,7 +87,7 @@ describe("an outgoing message", () => {
 describe("a draft", () => {
   const draft = (turn: number, text: string): Change => ({
     type: "draft",
-    draft: { messageId: `draft-${turn}`, turn, text },
+    draft: { messageId: `draft-${turn}`, turn, text, name: "" },
   });
 
   it("grows, and gives way to the message it becomes", () => {

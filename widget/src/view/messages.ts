@@ -1,6 +1,6 @@
 /** The conversation as it is read: messages, what is being sent, what is being written. */
 
-import { type Outgoing, type State, visibleOutbox } from "../state";
+import { type Draft, type Outgoing, type State, visibleOutbox } from "../state";
 import type { Citation, Message } from "../wire";
 import { isTyping, timeOf, words } from "../words";
 import { h, icon, linked } from "./dom";
@@ -34,7 +34,7 @@ export class MessageList {
     if (last?.messages !== state.messages) this.showMessages(state.messages);
     if (last?.inbox !== state.inbox) this.showGreeting(state);
     if (last?.messages !== state.messages || last.outbox !== state.outbox) this.showOutbox(visibleOutbox(state));
-    if (last?.draft !== state.draft) this.showDraft(state.draft?.text ?? null);
+    if (last?.draft !== state.draft) this.showDraft(state.draft);
     if (last?.typingName !== state.typingName || last.draft !== state.draft) this.showTyping(state);
     if (wasAtEnd || wasEmpty || hasGrown(last, state)) this.scrollToEnd();
   }
@@ -109,13 +109,13 @@ export class MessageList {
     return element;
   }
 
-  private showDraft(text: string | null): void {
+  private showDraft(draft: Draft | null): void {
     const bubble = this.draft.querySelector(".bubble");
-    if (text === null) this.draft.replaceChildren();
-    else if (bubble) bubble.textContent = text;
+    if (draft === null) this.draft.replaceChildren();
+    else if (bubble) bubble.textContent = draft.text;
     else {
-      const name = h("p", { class: "byline" }, avatar("assistant", ""), words.assistant);
-      this.draft.replaceChildren(h("div", { class: "message assistant draft" }, name, h("div", { class: "bubble" }, text)));
+      const name = h("p", { class: "byline" }, avatar("assistant", ""), draft.name || words.assistant);
+      this.draft.replaceChildren(h("div", { class: "message assistant draft" }, name, h("div", { class: "bubble" }, draft.text)));
     }
   }
 
