@@ -4,6 +4,8 @@ import time
 
 import msgspec
 from litestar import Router, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, SkipValidation
 
 from dana.contracts.views import Action, Citation, Role
 from dana.platform.errors import Invalid
@@ -15,6 +17,8 @@ from dana.services.ai.actions.inquiry import Inquiry
 from dana.services.ai.models.assistant import Assistant
 
 QUESTION_LIMIT = 2000
+
+SignedIn = NamedDependency[SkipValidation[Member]]
 
 
 class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,20 +44,20 @@ def router(desk: Desk) -> Router:
     """Bind the routes to what they need."""
 
     @get("/")
-    async def read_assistant(member: Member) -> Assistant:
+    async def read_assistant(member: SignedIn) -> Assistant:
         """Read the assistant's settings; the API key is masked."""
         async with desk.shards.read(member.org_id) as tx:
             return shown(await assistant_of(tx, desk.secrets))
 
     @put("/")
-    async def replace_assistant(member: Member, data: Assistant) -> Assistant:
+    async def replace_assistant(member: SignedIn, data: JSONBody[Assistant]) -> Assistant:
         """Replace the assistant's settings; a masked or empty API key leaves the stored one."""
         require(member, Role.ADMIN)
         async with desk.shards.tx(member.org_id, member.actor) as tx:
             return await change_assistant(tx, desk.secrets, data)
 
     @post("/try", status_code=200)
-    async def try_assistant(member: Member, data: Trial) -> TrialAnswer:
+    async def try_assistant(member: SignedIn, data: JSONBody[Trial]) -> TrialAnswer:
         """Ask the assistant the way a customer would; nothing is stored or sent."""
         if not data.question.strip() or len(data.question) > QUESTION_LIMIT or "\0" in data.question:
             raise Invalid(f"Write a question of at most {QUESTION_LIMIT} characters.", field="question")
