@@ -44,10 +44,10 @@ def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = 
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    async def member(request: Request[Any, Any, Any]) -> Member:
+    def member(request: Request[Any, Any, Any]) -> Member:
         return _noted(request, keys.verify_member(bearer_token(request)))
 
-    async def visitor(request: Request[Any, Any, Any]) -> Visitor:
+    def visitor(request: Request[Any, Any, Any]) -> Visitor:
         return _noted(request, keys.verify_visitor(bearer_token(request)))
 
     for router in routers:
@@ -59,7 +59,10 @@ def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = 
             "Application",
             Litestar(
                 route_handlers=[*routers, healthz, readyz, metrics],
-                dependencies={"member": Provide(member), "visitor": Provide(visitor)},
+                dependencies={
+                    "member": Provide(member, sync_to_thread=False),
+                    "visitor": Provide(visitor, sync_to_thread=False),
+                },
                 exception_handlers={
                     Problem: on_problem,
                     HTTPException: on_http_exception,
