@@ -1,0 +1,95 @@
+import { infiniteQueryOptions, type InfiniteData, queryOptions } from "@tanstack/react-query";
+import { api, unwrap } from "@/platform/api/client";
+import type { Conversation, Message, Status } from "@/platform/api/types";
+
+/** Which conversations a list shows. */
+export interface Filter {
+  status: Status;
+  assigneeId?: string;
+  inboxId?: string;
+}
+
+export interface ConversationPage {
+  items: Conversation[];
+  next_cursor: string | null;
+  org_cursor: number;
+}
+
+export interface MessagePage {
+  items: Message[];
+  next_cursor: string | null;
+  org_cursor: number;
+}
+
+export type ConversationPages = InfiniteData<ConversationPage, string | undefined>;
+/** The newest page first; messages within a page oldest first. */
+export type MessagePages = InfiniteData<MessagePage, string | undefined>;
+
+const CONVERSATIONS_A_PAGE = 30;
+const MESSAGES_A_PAGE = 50;
+
+export const keys = {
+  lists: ["conversations", "list"] as const,
+  list: (filter: Filter) => ["conversations", "list", filter] as const,
+  one: (id: string) => ["conversations", "one", id] as const,
+  messages: (id: string) => ["conversations", "messages", id] as const,
+  counts: ["conversations", "counts"] as const,
+};
+
+export function listQuery(filter: Filter) {
+  return infiniteQueryOptions({
+    queryKey: keys.list(filter),
+    queryFn: ({ pageParam, signal }): Promise<ConversationPage> =>
+      unwrap(
+        api.GET("/api/v1/conversations", {
+          params: {
+            query: {
+              status: filter.status,
+              assignee_id: filter.assigneeId,
+              inbox_id: filter.inboxId,
+              limit: CONVERSATIONS_A_PAGE,
+              cursor: pageParam,
+            },
+          },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}
+
+export function conversationQuery(id: string) {
+  return queryOptions({
+    queryKey: keys.one(id),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/conversations/{id}", { params: { path: { id } }, signal })),
+  });
+}
+
+export function messagesQuery(id: string) {
+  return infiniteQueryOptions({
+    queryKey: keys.messages(id),
+    queryFn: ({ pageParam, signal }): Promise<MessagePage> =>
+      unwrap(
+        api.GET("/api/v1/conversations/{id}/messages", {
+          params: { path: { id }, query: { before: pageParam, limit: MESSAGES_A_PAGE } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}
+
+export function countsQuery() {
+  return queryOptions({
+    queryKey: keys.counts,
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/conversations/counts", { signal })),
+  });
+}
+
+/** The organization's cursor, from which the socket continues: asked before anything else is. */
+export async function fetchCursor(): Promise<number> {
+  const page = await unwrap(api.GET("/api/v1/conversations", { params: { query: { limit: 1 } } }));
+  return page.org_cursor;
+}

@@ -1,0 +1,6 @@
+export { upload } from "./uploads";
+export { DropArea } from "./drop-area";
+export { applyEvent } from "./events";
+export { KnowledgePage } from "./knowledge-page";
+export { documentsQuery } from "./queries";
+export { SampleButton } from "./sample-button";

@@ -1,0 +1,45 @@
+import { Button, Drawer, Stack, Text, Title } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Passage } from "@/ui/passage";
+import { Failed, Loading } from "@/ui/states";
+import styles from "./knowledge.module.css";
+import { documentQuery, passagesQuery } from "./queries";
+
+/** A document as the assistant sees it: its passages in order. */
+export function PassagesDrawer({ documentId, onClose }: { documentId: string | null; onClose(): void }) {
+  return (
+    <Drawer
+      opened={documentId !== null}
+      onClose={onClose}
+      position="right"
+      size="lg"
+      title={<Text component="span" fw={600}>What the assistant reads</Text>}
+      closeButtonProps={{ "aria-label": "Close the document" }}
+    >
+      {documentId && <Passages documentId={documentId} />}
+    </Drawer>
+  );
+}
+
+function Passages({ documentId }: { documentId: string }) {
+  const document = useQuery(documentQuery(documentId));
+  const found = useInfiniteQuery(passagesQuery(documentId));
+  if (found.isPending) return <Loading label="Loading passages" />;
+  if (found.isError) return <Failed what="The passages could not be loaded" error={found.error} onRetry={() => void found.refetch()} />;
+  const passages = found.data.pages.flatMap((page) => page.items);
+  return (
+    <Stack gap="md">
+      {document.data && <Title order={2}>{document.data.title}</Title>}
+      {passages.map((passage) => (
+        <div key={passage.id} className={styles.passage}>
+          {passage.heading && <Text size="xs" fw={600} c="dimmed" mb={4}>{passage.heading}</Text>}
+          <Passage text={passage.text} />
+        </div>
+      ))}
+      {passages.length === 0 && <Text c="dimmed">This document has no passages.</Text>}
+      {found.hasNextPage && (
+        <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Show more</Button>
+      )}
+    </Stack>
+  );
+}

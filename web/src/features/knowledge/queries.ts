@@ -1,0 +1,62 @@
+import { infiniteQueryOptions, type InfiniteData, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { api, unwrap } from "@/platform/api/client";
+import type { Document } from "@/platform/api/types";
+
+export interface DocumentPage {
+  items: Document[];
+  next_cursor: string | null;
+}
+
+export type DocumentPages = InfiniteData<DocumentPage, string | undefined>;
+
+const DOCUMENTS_A_PAGE = 100;
+const PASSAGES_A_PAGE = 50;
+const HITS = 5;
+
+export const keys = {
+  documents: ["knowledge", "documents"] as const,
+  passages: (id: string) => ["knowledge", "passages", id] as const,
+  search: (question: string) => ["knowledge", "search", question] as const,
+  searches: ["knowledge", "search"] as const,
+};
+
+export function documentsQuery() {
+  return infiniteQueryOptions({
+    queryKey: keys.documents,
+    queryFn: ({ pageParam, signal }): Promise<DocumentPage> =>
+      unwrap(api.GET("/api/v1/knowledge/documents", { params: { query: { limit: DOCUMENTS_A_PAGE, cursor: pageParam } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}
+
+export function documentQuery(id: string) {
+  return queryOptions({
+    queryKey: ["knowledge", "document", id],
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/knowledge/documents/{id}", { params: { path: { id } }, signal })),
+  });
+}
+
+export function passagesQuery(id: string) {
+  return infiniteQueryOptions({
+    queryKey: keys.passages(id),
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        api.GET("/api/v1/knowledge/documents/{id}/passages", {
+          params: { path: { id }, query: { limit: PASSAGES_A_PAGE, cursor: pageParam } },
+          signal,
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}
+
+export function searchQuery(question: string) {
+  return queryOptions({
+    queryKey: keys.search(question),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/knowledge/search", { params: { query: { q: question, limit: HITS } }, signal })),
+    enabled: question !== "",
+    placeholderData: keepPreviousData,
+  });
+}

@@ -1,0 +1,58 @@
+import { Menu, SegmentedControl, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import { IconBook, IconLogout, IconLogout2 } from "@tabler/icons-react";
+import { useSession } from "@/platform/session/session";
+import { useConfirm } from "@/ui/confirm";
+import { Person } from "@/ui/person";
+import { signOut } from "./sign-out";
+import styles from "./profile-menu.module.css";
+
+export function ProfileMenu() {
+  const { user, organization_name } = useSession();
+  const [question, ask] = useConfirm();
+  const askToSignOutEverywhere = () =>
+    ask({
+      title: "Sign out everywhere?",
+      text: "Every browser and device in which you are signed in has to sign in again.",
+      verb: "Sign out everywhere",
+      onYes: () => void signOut(true),
+    });
+  return (
+    <>
+      <Menu position="right-end" width={250} shadow="md">
+        <Menu.Target>
+          <UnstyledButton className={styles.button} aria-label="Your profile">
+            <Person name={user.name} id={user.user_id} size={32} />
+            <span className={styles.names}>
+              <Text component="span" size="sm" fw={550} truncate>{user.name}</Text>
+              <Text component="span" size="xs" c="dimmed" truncate>{organization_name}</Text>
+            </span>
+          </UnstyledButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>{user.email}</Menu.Label>
+          <div className={styles.scheme}><SchemeChoice /></div>
+          <Menu.Divider />
+          <Menu.Item component="a" href="/docs/" target="_blank" rel="noopener" leftSection={<IconBook size={16} />}>API reference</Menu.Item>
+          <Menu.Divider />
+          <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut(false)}>Sign out</Menu.Item>
+          <Menu.Item leftSection={<IconLogout2 size={16} />} onClick={askToSignOutEverywhere}>Sign out everywhere</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      {question}
+    </>
+  );
+}
+
+function SchemeChoice() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  return (
+    <SegmentedControl
+      fullWidth
+      size="xs"
+      aria-label="Colours"
+      value={colorScheme}
+      onChange={(value) => setColorScheme(value as typeof colorScheme)}
+      data={[{ value: "light", label: "Light" }, { value: "dark", label: "Dark" }, { value: "auto", label: "System" }]}
+    />
+  );
+}

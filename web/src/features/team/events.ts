@@ -1,0 +1,21 @@
+import type { QueryClient } from "@tanstack/react-query";
+import type { Member } from "@/platform/api/types";
+import { invalidateSoon } from "@/platform/query";
+import type { DanaEvent } from "@/platform/realtime/frames";
+import { keys } from "./queries";
+
+export function applyEvent(cache: QueryClient, event: DanaEvent): void {
+  if (event.type !== "member_joined" && event.type !== "member_changed") return;
+  putMember(cache, event.member);
+  if (event.type === "member_joined") invalidateSoon(cache, keys.invitations);
+}
+
+/** Replace a member, or put a new one at the end. */
+export function putMember(cache: QueryClient, member: Member): void {
+  cache.setQueryData<Member[]>(keys.members, (before) => before && placeMember(before, member));
+}
+
+export function placeMember(before: readonly Member[], member: Member): Member[] {
+  const isKnown = before.some(({ user_id }) => user_id === member.user_id);
+  return isKnown ? before.map((one) => (one.user_id === member.user_id ? member : one)) : [...before, member];
+}

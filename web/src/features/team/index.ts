@@ -1,0 +1,3 @@
+export { applyEvent } from "./events";
+export { membersQuery } from "./queries";
+export { TeamPage } from "./team-page";

@@ -1,0 +1,65 @@
+import type { Conversation, Document, Inbox, Member, Message } from "@/platform/api/types";
+
+/** What the socket says. Unknown types are ignored, so that an older page survives a newer server. */
+export type Frame =
+  | { type: "hello"; cursor: number; heartbeat_seconds: number }
+  | { type: "event"; cursor: number; id: string; created_at: string; event: DanaEvent }
+  | { type: "heartbeat"; cursor: number }
+  | { type: "resync"; cursor: number }
+  | Ephemeral;
+
+export type Ephemeral = Typing | Draft;
+
+export interface Typing {
+  type: "ephemeral";
+  conversation_id: string;
+  name: "typing";
+  who: "agent" | "customer" | "assistant";
+  author_name: string;
+  is_typing: boolean;
+}
+
+export interface Draft {
+  type: "ephemeral";
+  conversation_id: string;
+  name: "draft";
+  message_id: string;
+  turn: number;
+  text: string;
+  done: boolean;
+}
+
+export type ConversationEvent =
+  | { type: "message_appended"; conversation: Conversation; message: Message }
+  | { type: "conversation_handed_over"; conversation: Conversation; reason: string }
+  | {
+      type:
+        | "conversation_started"
+        | "conversation_taken_over"
+        | "conversation_assigned"
+        | "conversation_resolved"
+        | "conversation_reopened"
+        | "conversation_snoozed"
+        | "conversation_read";
+      conversation: Conversation;
+    };
+
+export type KnowledgeEvent =
+  | { type: "document_queued" | "document_changed"; document: Document }
+  | { type: "document_deleted"; document_id: string };
+
+export type InboxEvent = { type: "inbox_created" | "inbox_changed"; inbox: Inbox };
+export type MemberEvent = { type: "member_joined" | "member_changed"; member: Member };
+export type OrganizationEvent = { type: "organization_created"; name: string };
+
+export type DanaEvent = ConversationEvent | KnowledgeEvent | InboxEvent | MemberEvent | OrganizationEvent;
+
+/** Read a text frame; null when it isn't one of ours. */
+export function readFrame(text: string): Frame | null {
+  try {
+    const frame: unknown = JSON.parse(text);
+    return typeof frame === "object" && frame !== null && "type" in frame ? (frame as Frame) : null;
+  } catch {
+    return null;
+  }
+}

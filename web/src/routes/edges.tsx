@@ -1,0 +1,32 @@
+import { Button, Center, Stack } from "@mantine/core";
+import { type ErrorComponentProps, Link, useRouter } from "@tanstack/react-router";
+import { IconMapOff } from "@tabler/icons-react";
+import { Brand } from "@/ui/brand";
+import { Empty, Failed, Loading } from "@/ui/states";
+
+export function NotFound() {
+  return (
+    <main>
+      <Empty icon={IconMapOff} title="There is no such page" action={<Button component={Link} to="/">Go to the inbox</Button>}>
+        The address may be mistyped, or the page has moved.
+      </Empty>
+    </main>
+  );
+}
+
+/** A page that could not even start, such as with the server down: it says so and tries again on demand. */
+export function Broken({ error }: ErrorComponentProps) {
+  const router = useRouter();
+  return <main><Failed what="This page could not be shown" error={error} onRetry={() => void router.invalidate()} /></main>;
+}
+
+export function Starting() {
+  return (
+    <Center component="main" mih="100dvh">
+      <Stack align="center" gap={0}>
+        <Brand size={40} />
+        <Loading />
+      </Stack>
+    </Center>
+  );
+}
