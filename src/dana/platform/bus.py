@@ -50,7 +50,8 @@ class Lane(StrEnum):
     BULK = "bulk"
 
 
-SLOTS = {Lane.LIVE: 8, Lane.SEND: 8, Lane.AI: 8, Lane.ANALYTICS: 2, Lane.BULK: 2}
+# An answer mostly waits for a model server, so many may wait at once.
+SLOTS = {Lane.LIVE: 8, Lane.SEND: 8, Lane.AI: 48, Lane.ANALYTICS: 2, Lane.BULK: 2}
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ async def test_a_take_over_seen_by_another_process_stops_it_too(
     await elsewhere.send(
         ConversationTakenOver(conversation=case.conversation()), elsewhere.envelope(), Lane.LIVE
     )
-    await asyncio.wait_for(working, 1.5)
+    await asyncio.wait_for(working, 2.5)
     assert await case.proposals() == []
 
 

@@ -15,7 +15,7 @@ from dana.platform.errors import Unavailable
 from dana.platform.shards import Shards
 from dana.services.ai import store
 
-LOOK_SECONDS = 0.5  # how soon an answer notices a fence raised in another process
+LOOK_SECONDS = 1.0  # how soon an answer notices a fence raised in another process
 
 
 class Watch:
