@@ -9,7 +9,7 @@ from dana.platform.database import Tx
 from dana.platform.identity import SYSTEM, Actor
 from dana.platform.shards import Shards
 from dana.services.conversations import actions
-from dana.services.conversations.models import Counts
+from dana.services.conversations.models.nouns import Counts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dana.contracts.views import Action, Author, ConversationView, MemberView, R
 from dana.platform.database import Tx
 from dana.platform.errors import Conflict, Invalid, Missing
 from dana.services.conversations import actions, store
-from dana.services.conversations.models import Counts, Filter
+from dana.services.conversations.models.nouns import Counts, Filter
 from tests.services.conversations.desk import Desk
 
 
@@ -242,3 +242,30 @@ async def test_nothing_of_a_missing_conversation_or_inbox(desk: Desk) -> None:
     with pytest.raises(Missing):
         async with desk.by_ana() as tx:
             await actions.resolve(tx, ConversationId(new_id()))
+
+
+async def test_writing_at_once_stores_what_the_rules_say(desk: Desk) -> None:
+    view = await desk.start()
+    async with desk.by_ana() as tx:
+        await actions.take_over(tx, view.id)
+    await desk.write(view, "opens the count of unread")
+    for text in ("a", "b" * 300, "🙂" * 250):
+        before = await desk.view(view.id)
+        async with desk.by_ana() as tx:
+            note = (await actions.reply(tx, view.id, text, text[:9], is_private=True)).message
+        written = await desk.write(view, text)
+        async with desk.by_ana() as tx:
+            await actions.reply(tx, view.id, "seen", None, is_private=False)
+        async with desk.by_ana() as tx:
+            reply = (await actions.reply(tx, view.id, text, None, is_private=False)).message
+        assert [m for m in await desk.messages(view.id) if m.id in {note.id, written.id, reply.id}] == [
+            note,
+            written,
+            reply,
+        ]
+        after = await desk.view(view.id)
+        assert (after.last_text, after.last_author) == (text[:200], Author.AGENT)
+        assert (after.last_seq, after.unread_count) == (before.last_seq + 4, 0)
+        assert after.last_activity_at == reply.created_at
+        await desk.write(view, "unread again")
+    assert await desk.counts() == Counts(open=1, unread=1)

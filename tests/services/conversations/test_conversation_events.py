@@ -14,7 +14,7 @@ from dana.contracts.views import Action, Author, ConversationView, MessageView, 
 from dana.platform.database import Tx
 from dana.platform.errors import Problem
 from dana.services.conversations import actions
-from dana.services.conversations.models import Counts
+from dana.services.conversations.models.nouns import Counts
 from tests.services.conversations.desk import Desk, customer
 
 ACTS = ("receive", "reply", "note", "take_over", "assign", "unassign", "resolve", "reopen", "snooze", "read")

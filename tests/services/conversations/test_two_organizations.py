@@ -13,7 +13,7 @@ from dana.contracts.views import Action, ConversationView, MemberView, Role
 from dana.platform.database import Tx
 from dana.platform.errors import Missing
 from dana.services.conversations import actions
-from dana.services.conversations.models import Counts, Filter
+from dana.services.conversations.models.nouns import Counts, Filter
 from tests.services.conversations.conftest import OpenDesk
 from tests.services.conversations.desk import Desk
 

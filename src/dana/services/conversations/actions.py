@@ -15,8 +15,9 @@ from dana.contracts.events import (
     InboxChanged,
     InboxCreated,
 )
-from dana.contracts.ids import ContactId, ConversationId, InboxId, UserId, new_id
+from dana.contracts.ids import ContactId, ConversationId, InboxId, MessageId, UserId, new_id
 from dana.contracts.views import (
+    Author,
     ContactView,
     ConversationView,
     InboxView,
@@ -27,11 +28,12 @@ from dana.contracts.views import (
 from dana.platform.database import Tx
 from dana.platform.errors import Conflict, Invalid
 from dana.platform.shards import Shards
-from dana.services.conversations import models, store
-from dana.services.conversations.models import Agent, Change, Counts, Due, Filter
+from dana.services.conversations import store
+from dana.services.conversations.models import acts, checks, nouns
+from dana.services.conversations.models.acts import Change
+from dana.services.conversations.models.nouns import Agent, Counts, Draft, Due, Filter
 
 PUBLIC_KEY_BYTES = 15  # 120 bits: a public key can't be guessed, and is short enough to paste
-MAX_GREETING_CHARACTERS = 1_000
 RENAMED_CONVERSATIONS = 500  # at once; those assigned longer ago show an old name until they are touched
 ANSWER_PATIENCE = timedelta(minutes=2)  # longer than any answer takes; then a person is asked
 DUE_AT_ONCE = 500
@@ -55,10 +57,10 @@ async def create_inbox(
     """Open a web-widget inbox under a key whose route has been published."""
     inbox = InboxView(
         id=inbox_id,
-        name=models.checked_name(name, "The inbox's name"),
+        name=checks.checked_name(name, "The inbox's name"),
         channel="web_widget",
         public_key=public_key,
-        greeting=_checked_greeting(greeting),
+        greeting=checks.checked_greeting(greeting),
         is_assistant_enabled=is_assistant_enabled,
         created_at=tx.now,
     )
@@ -74,10 +76,10 @@ async def change_inbox(
     before = await store.lock_inbox(tx, inbox_id)
     inbox = InboxView(
         id=before.id,
-        name=before.name if name is None else models.checked_name(name, "The inbox's name"),
+        name=before.name if name is None else checks.checked_name(name, "The inbox's name"),
         channel=before.channel,
         public_key=before.public_key,
-        greeting=before.greeting if greeting is None else _checked_greeting(greeting),
+        greeting=before.greeting if greeting is None else checks.checked_greeting(greeting),
         is_assistant_enabled=(
             before.is_assistant_enabled if is_assistant_enabled is None else is_assistant_enabled
         ),
@@ -93,7 +95,7 @@ async def start(
     tx: Tx, inbox_id: InboxId, name: str | None, email: str | None, start_key: str | None
 ) -> ConversationView:
     """Begin a new contact's conversation; the same start key leads to the same conversation."""
-    start_key = models.checked_start_key(start_key)
+    start_key = checks.checked_start_key(start_key)
     inbox = await store.inbox(tx, inbox_id)
     if start_key:
         started = await store.lock_start(tx, inbox_id, start_key)
@@ -102,8 +104,8 @@ async def start(
     contact_id = ContactId(new_id())
     contact = ContactView(
         id=contact_id,
-        name=models.checked_name(name, "The name") if name else models.visitor_name(contact_id),
-        email=models.checked_email(email) if email else None,
+        name=checks.checked_name(name, "The name") if name else checks.visitor_name(contact_id),
+        email=checks.checked_email(email) if email else None,
         created_at=tx.now,
     )
     view = ConversationView(
@@ -129,12 +131,12 @@ async def start(
 
 async def receive(tx: Tx, conversation_id: ConversationId, text: str, key: str | None) -> Written:
     """Append the customer's message; while the assistant is on duty, ask it."""
-    text, key = models.checked_text(text), models.checked_key(key)
-    change = await store.lock(tx, conversation_id, key)
+    draft = _draft(tx, Author.CUSTOMER, text, key)
+    change = await store.lock_to_write(tx, conversation_id, draft, nouns.PLAIN_CUSTOMER)
     if change.repeated_seq:
-        return await _repeated(tx, change, text, is_private=False)
-    message = models.customer_writes(change, tx.actor, text)
-    await _save(tx, change, key)
+        return await _repeated(tx, change, draft)
+    message = acts.customer_writes(change, draft)
+    await _save(tx, change, draft.key)
     if change.asked_at:
         await _ask(tx, change)
     return Written(message, is_repeat=False)
@@ -144,26 +146,27 @@ async def reply(
     tx: Tx, conversation_id: ConversationId, text: str, key: str | None, *, is_private: bool
 ) -> Written:
     """Append an agent's reply, or a note that only agents see."""
-    text, key = models.checked_text(text), models.checked_key(key)
-    change = await store.lock(tx, conversation_id, key)
+    draft = _draft(tx, Author.AGENT, text, key, is_private=is_private)
+    plain = nouns.PLAIN_NOTE if is_private else nouns.PLAIN_REPLY
+    change = await store.lock_to_write(tx, conversation_id, draft, plain)
     if change.repeated_seq:
-        return await _repeated(tx, change, text, is_private=is_private)
-    message = models.agent_writes(change, tx.actor, text, is_private=is_private)
-    await _save(tx, change, key)
+        return await _repeated(tx, change, draft)
+    message = acts.agent_writes(change, draft)
+    await _save(tx, change, draft.key)
     return Written(message, is_repeat=False)
 
 
 async def append_answer(tx: Tx, proposal: AnswerProposed) -> None:
     """Append the assistant's answer, unless its turn has passed."""
     change = await store.lock(tx, proposal.conversation_id)
-    models.answer(change, proposal)
+    acts.answer(change, proposal)
     await _save(tx, change)
 
 
 async def take_over(tx: Tx, conversation_id: ConversationId) -> ConversationView:
     """Make the conversation the acting agent's."""
     change = await store.lock(tx, conversation_id)
-    models.take_over(change, tx.actor)
+    acts.take_over(change, tx.actor)
     return await _save(tx, change)
 
 
@@ -173,35 +176,35 @@ async def assign(tx: Tx, conversation_id: ConversationId, assignee_id: UserId | 
     assignee = await store.agent(tx, assignee_id) if assignee_id else None
     if assignee_id and assignee is None:
         raise Invalid("There is no member with this id in the organization.")
-    models.assign(change, tx.actor, assignee)
+    acts.assign(change, tx.actor, assignee)
     return await _save(tx, change)
 
 
 async def resolve(tx: Tx, conversation_id: ConversationId) -> ConversationView:
     """Close the matter."""
     change = await store.lock(tx, conversation_id)
-    models.resolve(change, tx.actor)
+    acts.resolve(change, tx.actor)
     return await _save(tx, change)
 
 
 async def reopen(tx: Tx, conversation_id: ConversationId) -> ConversationView:
     """Bring a resolved or sleeping conversation back."""
     change = await store.lock(tx, conversation_id)
-    models.reopen(change)
+    acts.reopen(change)
     return await _save(tx, change)
 
 
 async def snooze(tx: Tx, conversation_id: ConversationId, until: datetime) -> ConversationView:
     """Let the conversation sleep until a time."""
     change = await store.lock(tx, conversation_id)
-    models.snooze(change, tx.actor, until)
+    acts.snooze(change, tx.actor, until)
     return await _save(tx, change)
 
 
 async def read(tx: Tx, conversation_id: ConversationId) -> ConversationView:
     """Say that an agent has seen the customer's messages."""
     change = await store.lock(tx, conversation_id)
-    models.read(change)
+    acts.read(change)
     return await _save(tx, change)
 
 
@@ -209,9 +212,9 @@ async def follow_clock(tx: Tx, conversation_id: ConversationId) -> None:
     """Wake a conversation whose sleep is over; call a person where the assistant stayed silent."""
     change = await store.lock(tx, conversation_id)
     if change.view.snoozed_until and change.view.snoozed_until <= change.now:
-        models.wake(change)
+        acts.wake(change)
     elif change.asked_at and change.asked_at <= change.now - ANSWER_PATIENCE:
-        models.hand_over(change, "The assistant did not answer in time.")
+        acts.hand_over(change, "The assistant did not answer in time.")
     await _save(tx, change)
 
 
@@ -224,7 +227,7 @@ async def remember_member(tx: Tx, member: MemberView) -> None:
         return
     for conversation_id in await store.assigned_to(tx, agent.id, RENAMED_CONVERSATIONS):
         change = await store.lock(tx, conversation_id)
-        models.rename_assignee(change, agent)
+        acts.rename_assignee(change, agent)
         await _save(tx, change)
 
 
@@ -275,17 +278,17 @@ async def find_due(shards: Shards, now: datetime) -> list[Due]:
 
 
 async def _save(tx: Tx, change: Change, key: str | None = None) -> ConversationView:
-    if change.events:
+    if change.events and not change.is_saved:
         await store.save(tx, change, key)
-        for event in change.events:
-            tx.emit(event)
+    for event in change.events:
+        tx.emit(event)
     return change.view
 
 
 async def _ask(tx: Tx, change: Change) -> None:
-    limit = models.QUESTION_MESSAGES + models.HISTORY_MESSAGES
+    limit = acts.QUESTION_MESSAGES + acts.HISTORY_MESSAGES
     newest = await store.messages_before(tx, change.view.id, None, limit, is_public=True)
-    question, history = models.question_and_history(newest)
+    question, history = acts.question_and_history(newest)
     tx.emit(
         AnswerRequested(
             conversation_id=change.view.id,
@@ -297,16 +300,20 @@ async def _ask(tx: Tx, change: Change) -> None:
     )
 
 
-async def _repeated(tx: Tx, change: Change, text: str, *, is_private: bool) -> Written:
+async def _repeated(tx: Tx, change: Change, draft: Draft) -> Written:
     seq = change.repeated_seq or 0
     [message] = await store.messages_after(tx, change.view.id, seq - 1, 1, is_public=False)
-    if not models.is_same_message(message, tx.actor, text, is_private=is_private):
+    if not acts.is_same_message(message, draft):
         raise Conflict("This Idempotency-Key was already used for another message.")
     return Written(message, is_repeat=True)
 
 
-def _checked_greeting(greeting: str) -> str:
-    greeting = models.without_nul(greeting, "The greeting").strip()
-    if len(greeting) > MAX_GREETING_CHARACTERS:
-        raise Invalid(f"The greeting is too long; at most {MAX_GREETING_CHARACTERS} characters.")
-    return greeting
+def _draft(tx: Tx, author: Author, text: str, key: str | None, *, is_private: bool = False) -> Draft:
+    return Draft(
+        id=MessageId(new_id()),
+        author=author,
+        who=tx.actor,
+        text=checks.checked_text(text),
+        is_private=is_private,
+        key=checks.checked_key(key),
+    )

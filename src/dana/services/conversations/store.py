@@ -22,7 +22,8 @@ from dana.contracts.views import (
 from dana.platform.database import Tx
 from dana.platform.errors import Missing
 from dana.platform.shards import Shards
-from dana.services.conversations.models import Agent, Change, Counts, Due, Filter
+from dana.services.conversations.models.acts import PREVIEW_CHARACTERS, Change
+from dana.services.conversations.models.nouns import Agent, Counts, Draft, Due, Filter, Plain
 
 _json = msgspec.json.Encoder()
 _citations = msgspec.json.Decoder(tuple[Citation, ...])
@@ -149,21 +150,35 @@ async def add_conversation(tx: Tx, view: ConversationView, start_key: str | None
     )
 
 
-async def lock(tx: Tx, conversation_id: ConversationId, idempotency_key: str | None = None) -> Change:
+async def lock(tx: Tx, conversation_id: ConversationId) -> Change:
     """Lock a conversation until the transaction ends, ready to be changed; raises Missing."""
+    row = await tx.fetchrow("select * from conversations.lock_conversation($1, null)", conversation_id)
+    return _locked(tx, row)
+
+
+async def lock_to_write(tx: Tx, conversation_id: ConversationId, draft: Draft, plain: Plain) -> Change:
+    """Lock a conversation and, in a plain state, write the message at once; raises Missing."""
     row = await tx.fetchrow(
-        "select * from conversations.lock_conversation($1, $2)", conversation_id, idempotency_key
+        "select * from conversations.lock_to_write"
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        conversation_id,
+        draft.key,
+        draft.id,
+        draft.author,
+        draft.who.id,
+        draft.who.name,
+        draft.text,
+        draft.is_private,
+        tx.now,
+        None if draft.is_private else draft.text[:PREVIEW_CHARACTERS],
+        plain.statuses,
+        plain.is_assigned,
+        plain.has_unread,
+        plain.unread_more,
     )
-    if row is None:
-        raise _no_conversation()
-    return Change(
-        view=_conversation(row),
-        turn=row["turn"],
-        asked_at=row["asked_at"],
-        is_assistant_enabled=row["is_assistant_enabled"],
-        now=tx.now,
-        repeated_seq=row["repeated_seq"],
-    )
+    change = _locked(tx, row)
+    change.is_saved = bool(row and row["is_saved"])
+    return change
 
 
 async def save(tx: Tx, change: Change, idempotency_key: str | None = None) -> None:
@@ -311,6 +326,19 @@ async def _inbox(tx: Tx, inbox_id: InboxId, locking: str) -> InboxView:
     if row is None:
         raise Missing("There is no such inbox.")
     return InboxView(**row)
+
+
+def _locked(tx: Tx, row: asyncpg.Record | None) -> Change:
+    if row is None:
+        raise _no_conversation()
+    return Change(
+        view=_conversation(row),
+        turn=row["turn"],
+        asked_at=row["asked_at"],
+        is_assistant_enabled=row["is_assistant_enabled"],
+        now=tx.now,
+        repeated_seq=row["repeated_seq"],
+    )
 
 
 def _conversation(row: asyncpg.Record) -> ConversationView:

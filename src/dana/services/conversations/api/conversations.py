@@ -21,7 +21,7 @@ from dana.services.conversations.api.parameters import (
     Seq,
     SignedIn,
 )
-from dana.services.conversations.models import Counts, Filter
+from dana.services.conversations.models.nouns import Counts, Filter
 
 
 class ConversationPage(msgspec.Struct, frozen=True, kw_only=True):

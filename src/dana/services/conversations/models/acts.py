@@ -1,4 +1,4 @@
-"""The rules of a conversation, pure: what each act changes, what it says, and who may be told.
+"""What each act does to a conversation, and what it announces; pure.
 
 An act is done to a `Change`. It collects the messages written and the events to publish; every event carries
 the conversation exactly as it stands right after it, so a client that applies all of them arrives where the
@@ -7,8 +7,7 @@ database is.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
 import msgspec
 
@@ -25,59 +24,16 @@ from dana.contracts.events import (
     MessageAppended,
 )
 from dana.contracts.events.conversations import ConversationEvent
-from dana.contracts.ids import ConversationId, InboxId, MessageId, OrgId, UserId, new_id
-from dana.contracts.views import (
-    Action,
-    Author,
-    ConversationView,
-    MessageView,
-    Status,
-)
+from dana.contracts.ids import MessageId, new_id
+from dana.contracts.views import Action, Author, ConversationView, MessageView, Status
 from dana.platform.errors import Conflict, Invalid
 from dana.platform.identity import SYSTEM, Actor
+from dana.services.conversations.models.nouns import Agent, Draft
 
-MAX_TEXT_CHARACTERS = 10_000
 PREVIEW_CHARACTERS = 200  # lists never carry whole messages
-MAX_NAME_CHARACTERS = 200
-MAX_EMAIL_CHARACTERS = 254  # RFC 5321, section 4.5.3.1
-MAX_KEY_CHARACTERS = 255
 LONGEST_SNOOZE = timedelta(days=366)
 HISTORY_MESSAGES = 20  # what an answer is given to read before the question
 QUESTION_MESSAGES = 20  # a longer burst is cut at its beginning
-
-
-class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """A member, as conversations knows it: who may be assigned, and by what name."""
-
-    id: UserId
-    name: str
-    is_active: bool
-
-
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many conversations stand where; `unread` are those with a message no agent has seen."""
-
-    open: int = 0
-    pending: int = 0
-    snoozed: int = 0
-    resolved: int = 0
-    unread: int = 0
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which conversations a list shows; null leaves a condition out."""
-
-    status: Status | None = None
-    inbox_id: InboxId | None = None
-    assignee_id: UserId | None = None
-
-
-class Due(NamedTuple):
-    """A conversation the clock must wake: its sleep is over, or its question went unanswered."""
-
-    org_id: OrgId
-    conversation_id: ConversationId
-    is_snoozed: bool
 
 
 @dataclass(slots=True)
@@ -91,6 +47,8 @@ class Change:
     now: datetime
     repeated_seq: int | None = None
     """The message that was already written with this idempotency key."""
+    is_saved: bool = False
+    """Whether the message was written when the conversation was locked."""
     before: ConversationView = field(init=False)
     messages: list[MessageView] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -135,6 +93,12 @@ class Change:
             **more,
         )
 
+    def append_draft(self, draft: Draft) -> MessageView:
+        """Write what somebody sent."""
+        return self.append(
+            self.message(draft.author, draft.who, draft.text, is_private=draft.is_private, id=draft.id)
+        )
+
     def note(self, text: str, *, is_private: bool = False) -> None:
         """Write an activity line."""
         self.append(self.message(Author.SYSTEM, SYSTEM, text, is_private=is_private))
@@ -145,32 +109,31 @@ class Change:
         self.asked_at = None
 
 
-def customer_writes(change: Change, contact: Actor, text: str) -> MessageView:
+def customer_writes(change: Change, draft: Draft) -> MessageView:
     """Append a customer's message; it wakes a sleeping conversation and reopens a resolved one."""
     if change.view.status is Status.SNOOZED:
         wake(change)
     elif change.view.status is Status.RESOLVED:
         is_for_assistant = change.is_assistant_enabled and change.view.assignee_id is None
         _reopen(change, Status.PENDING if is_for_assistant else Status.OPEN)
-    message = change.message(Author.CUSTOMER, contact, text)
     change.view = msgspec.structs.replace(change.view, unread_count=change.view.unread_count + 1)
-    change.append(message)
+    message = change.append_draft(draft)
     if change.view.status is Status.PENDING:
         change.end_turn()
         change.asked_at = change.now
     return message
 
 
-def agent_writes(change: Change, agent: Actor, text: str, *, is_private: bool) -> MessageView:
+def agent_writes(change: Change, draft: Draft) -> MessageView:
     """Append an agent's message; a public reply takes over what is nobody's or the assistant's."""
-    if not is_private and (
+    if not draft.is_private and (
         change.view.status is Status.PENDING
         or (change.view.status is Status.OPEN and change.view.assignee_id is None)
     ):
-        take_over(change, agent)
+        take_over(change, draft.who)
     if change.view.unread_count:
         change.view = msgspec.structs.replace(change.view, unread_count=0)
-    return change.append(change.message(Author.AGENT, agent, text, is_private=is_private))
+    return change.append_draft(draft)
 
 
 def take_over(change: Change, agent: Actor) -> None:
@@ -316,70 +279,10 @@ def question_and_history(newest_first: list[MessageView]) -> tuple[str, tuple[Me
     return question, tuple(reversed(history))
 
 
-def checked_text(text: str) -> str:
-    """Return the text of a message if it may be sent; raises Invalid."""
-    if not text.strip():
-        raise Invalid("The message is empty.")
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise Invalid(
-            f"The message has {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} can be sent."
-        )
-    return without_nul(text, "The message")
-
-
-def without_nul(text: str, what: str) -> str:
-    """Return the text; raises Invalid where it holds what can't be stored."""
-    if "\x00" in text:
-        raise Invalid(f"{what} contains a NUL character, which can't be stored.")
-    return text
-
-
-def checked_name(name: str, what: str) -> str:
-    """Return a name without surrounding space; raises Invalid."""
-    name = without_nul(name, what).strip()
-    if not name:
-        raise Invalid(f"{what} is empty.")
-    if len(name) > MAX_NAME_CHARACTERS:
-        raise Invalid(f"{what} is too long; at most {MAX_NAME_CHARACTERS} characters.")
-    return name
-
-
-def checked_email(email: str) -> str:
-    """Return an address that may belong to somebody; raises Invalid. Only a mail sent would prove it."""
-    email = without_nul(email, "The e-mail address").strip()
-    before, at, after = email.partition("@")
-    if not (before and at and after) or any(c.isspace() for c in email) or "@" in after:
-        raise Invalid("This is not an e-mail address.")
-    if len(email) > MAX_EMAIL_CHARACTERS:
-        raise Invalid(f"The e-mail address is too long; at most {MAX_EMAIL_CHARACTERS} characters.")
-    return email
-
-
-def checked_key(key: str | None) -> str | None:
-    """Return an idempotency key that can be stored; raises Invalid."""
-    if key is None or not key.strip():
-        return None
-    if len(key) > MAX_KEY_CHARACTERS or not key.isprintable():
-        raise Invalid(f"The Idempotency-Key must be at most {MAX_KEY_CHARACTERS} printable characters.")
-    return key
-
-
-def checked_start_key(key: str | None) -> str | None:
-    """Return the key of a start; it leads back to the conversation, so it must be hard to guess."""
-    key = checked_key(key)
-    if key is None:
-        return None
-    try:
-        return str(UUID(key))
-    except ValueError:
-        raise Invalid("To start a conversation, the Idempotency-Key must be a random UUID.") from None
-
-
-def is_same_message(message: MessageView, who: Actor, text: str, *, is_private: bool) -> bool:
+def is_same_message(message: MessageView, draft: Draft) -> bool:
     """Say whether a repeated request asks for the same message as the first did."""
-    return (message.author_id, message.text, message.is_private) == (who.id, text, is_private)
-
-
-def visitor_name(contact_id: UUID) -> str:
-    """Name a customer who gave no name, so that agents can tell two of them apart."""
-    return f"Visitor {contact_id.hex[-4:].upper()}"
+    return (message.author_id, message.text, message.is_private) == (
+        draft.who.id,
+        draft.text,
+        draft.is_private,
+    )

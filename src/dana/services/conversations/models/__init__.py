@@ -1,0 +1,1 @@
+"""The rules of conversations, pure: nouns, acts, and what may be written."""

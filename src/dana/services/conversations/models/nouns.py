@@ -1,0 +1,69 @@
+"""The nouns of this service that its views don't show."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from dana.contracts.ids import ConversationId, InboxId, MessageId, OrgId, UserId
+from dana.contracts.views import Author, Status
+from dana.platform.identity import Actor
+
+
+class Agent(msgspec.Struct, frozen=True, kw_only=True):
+    """A member, as conversations knows it: who may be assigned, and by what name."""
+
+    id: UserId
+    name: str
+    is_active: bool
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many conversations stand where; `unread` are those with a message no agent has seen."""
+
+    open: int = 0
+    pending: int = 0
+    snoozed: int = 0
+    resolved: int = 0
+    unread: int = 0
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which conversations a list shows; null leaves a condition out."""
+
+    status: Status | None = None
+    inbox_id: InboxId | None = None
+    assignee_id: UserId | None = None
+
+
+class Plain(NamedTuple):
+    """A state in which a message changes nothing but the conversation's end, so it can be written at once."""
+
+    statuses: tuple[Status, ...]
+    is_assigned: bool
+    has_unread: bool
+    unread_more: int = 0
+
+
+PLAIN_REPLY = Plain((Status.OPEN,), is_assigned=True, has_unread=False)
+PLAIN_NOTE = Plain(tuple(Status), is_assigned=False, has_unread=False)
+PLAIN_CUSTOMER = Plain((Status.OPEN,), is_assigned=False, has_unread=True, unread_more=1)
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is about to be written."""
+
+    id: MessageId
+    author: Author
+    who: Actor
+    text: str
+    is_private: bool
+    key: str | None
+    """The idempotency key: the same draft twice is one message."""
+
+
+class Due(NamedTuple):
+    """A conversation the clock must wake: its sleep is over, or its question went unanswered."""
+
+    org_id: OrgId
+    conversation_id: ConversationId
+    is_snoozed: bool
