@@ -1,0 +1,111 @@
+"""The chat on somebody else's website: another origin, a strict content policy, a phone, a keyboard."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import expect
+
+from tests.journeys.conftest import Meet
+from tests.journeys.people import Customer
+from tests.journeys.questions import COVERED, COVERED_ANSWER
+from tests.journeys.scene import Scene
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A shop</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<main><h1>A shop</h1><p>With a strict content policy.</p></main>
+<script async src="{dana}/widget.js" data-inbox="{key}" data-color="gold" data-position="left"></script>
+</html>"""
+
+
+@pytest.fixture
+async def shop(scene: Scene) -> AsyncIterator[str]:
+    """A website of its own that embeds the chat; yields its address."""
+    dana = scene.demo_page.removesuffix(scene.demo_path)
+    body = PAGE.format(dana=dana, key=scene.public_key).encode()
+    policy = f"default-src 'none'; script-src {dana}; connect-src {dana} {dana.replace('http', 'ws')}"
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"
+        f"Content-Security-Policy: {policy}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head.encode() + body)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def test_a_shop_with_a_strict_content_policy(shop: str, customer: Customer) -> None:
+    await customer.visits(shop)
+    await customer.finds_the_page_accessible()
+    await customer.writes(COVERED)
+    await expect(await customer.sees_answers(1)).to_contain_text(COVERED_ANSWER)
+    await customer.reloads()
+    await expect(await customer.sees_answers(1)).to_contain_text(COVERED_ANSWER)
+    launcher = customer.page.get_by_role("button", name="Close chat").last
+    box = await launcher.bounding_box()
+    assert box is not None
+    assert box["x"] < 100, "the shop wants it on the left"
+
+
+async def test_on_a_phone_in_the_dark(scene: Scene, meet: Meet[Customer]) -> None:
+    size = {"width": 360, "height": 740}
+    customer = await meet(Customer, viewport=size, is_mobile=True, has_touch=True, color_scheme="dark")
+    await customer.visits(scene.demo_page)
+    await customer.writes(COVERED)
+    await customer.sees_answers(1)
+    await customer.finds_the_page_accessible()
+    box = await customer.chat.bounding_box()
+    assert box == {"x": 0, "y": 0, **size}
+    await customer.page.get_by_role("button", name="Close chat").click()
+    await expect(customer.chat).to_be_hidden()
+
+
+async def test_with_the_keyboard_alone(scene: Scene, customer: Customer) -> None:
+    page = customer.page
+    await page.goto(scene.demo_page)
+    launcher = page.get_by_role("button", name="Open chat")
+    await launcher.focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(COVERED)
+    await page.keyboard.press("Enter")
+    answer = await customer.sees_answers(1)
+    source = answer.get_by_role("list", name="Sources").get_by_role("button").first
+    await page.keyboard.press("Shift+Tab")
+    await expect(source).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Back to the chat")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(source).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(launcher).to_be_focused()
+
+
+async def test_an_answer_to_a_closed_chat_is_counted(scene: Scene, customer: Customer) -> None:
+    await customer.visits(scene.demo_page)
+    await customer.writes(COVERED)
+    await customer.page.keyboard.press("Escape")
+    await expect(customer.page.get_by_role("button", name="Open chat, 1 unread")).to_be_visible()
+    await customer.page.get_by_role("button", name="Open chat, 1 unread").click()
+    await customer.sees(COVERED_ANSWER)
+    await customer.page.keyboard.press("Escape")
+    await expect(customer.page.get_by_role("button", name="Open chat", exact=True)).to_be_visible()
+
+
+async def test_two_tabs_share_one_conversation(scene: Scene, customer: Customer) -> None:
+    await customer.visits(scene.demo_page)
+    second = Customer(await customer.page.context.new_page(), customer.url)
+    await second.page.goto(scene.demo_page)
+    await customer.writes("From the first tab: " + COVERED)
+    await customer.sees_answers(1)
+    await second.sees_answers(1)
+    await second.writes("From the second tab: thank you!")
+    await customer.sees("From the second tab: thank you!")
+    assert len(await scene.conversations()) == 1
