@@ -34,6 +34,8 @@ UNSENT = Counter("dana_fanout_unsent_total", "Messages that couldn't leave; node
 NOBODY = b"\0" * 8
 _NO_CONVERSATION = b"\0" * 16
 _cursor = struct.Struct(">Q")
+_EVENTS_AT = 9
+_FRAME_AT = 26
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -119,18 +121,23 @@ class Fanout:
 
 def parse(message: bytes) -> Events | Poke | Fleeting:
     """Read a message of a channel; raises ValueError when it is none."""
-    kind = message[:1]
-    if kind == b"E":
-        return Events(_cursor.unpack_from(message, 1)[0], _events.decode(memoryview(message)[9:]))
-    if kind == b"P":
+    kind, size = message[:1], len(message)
+    try:
+        if kind == b"E" and size > _EVENTS_AT:
+            return Events(
+                _cursor.unpack_from(message, 1)[0], _events.decode(memoryview(message)[_EVENTS_AT:])
+            )
+    except msgspec.DecodeError as error:
+        raise ValueError("garbled events") from error
+    if kind == b"P" and size == _EVENTS_AT:
         return Poke(_cursor.unpack_from(message, 1)[0])
-    if kind == b"X":
-        conversation = message[10:26]
+    if kind == b"X" and size >= _FRAME_AT:
+        conversation = message[10:_FRAME_AT]
         return Fleeting(
             is_for_visitors=message[1:2] == b"v",
             origin=message[2:10],
             conversation_id=None if conversation == _NO_CONVERSATION else UUID(bytes=conversation),
-            frame=message[26:],
+            frame=message[_FRAME_AT:],
         )
     raise ValueError("not a message of this fan-out")
 

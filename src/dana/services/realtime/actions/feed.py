@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from uuid import UUID
 
-import msgspec
 import structlog
 from prometheus_client import Counter
 
@@ -112,7 +111,7 @@ class Feed:
         """Take in a message of the fan-out."""
         try:
             parsed = parse(message)
-        except (ValueError, msgspec.DecodeError):
+        except ValueError:
             log.exception("fanout_message_unreadable", organization_id=str(self.org_id))
             return
         if isinstance(parsed, Events):
