@@ -73,6 +73,12 @@ def test_spoofed_identity_headers_are_stripped(edge: Edge, name: str, path: str)
     assert "spoofed" not in headers.values()
 
 
+def test_services_learn_the_address_from_the_gateway_only(edge: Edge) -> None:
+    spoofed = {"x-client-address": "6.6.6.6", "x-forwarded-for": "6.6.6.6"}
+    headers = edge.client.get("/", headers=spoofed).json()["headers"]
+    assert headers["x-client-address"] == "127.0.0.1"
+
+
 def test_tokens_in_a_query_count_only_for_sockets(edge: Edge) -> None:
     token = edge.as_member()["authorization"].removeprefix("Bearer ")
     assert edge.client.get(f"/api/v1/inboxes?access_token={token}").status_code == 401

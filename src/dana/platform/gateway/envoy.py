@@ -5,14 +5,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dana.platform.gateway.filters import Config, http_filters
-from dana.platform.gateway.model import MIB, Auth, Gateway, Route, Upstream
+from dana.platform.gateway.filters import ADDRESS_HEADER, Config, http_filters
+from dana.platform.gateway.model import MIB, PROBE_PATH, Auth, Gateway, Route, Upstream
 from dana.platform.gateway.replies import local_replies
 
 NAMES = "type.googleapis.com/envoy.extensions."
 CONNECT_SECONDS = 1.0
 SOCKET_IDLE_SECONDS = 90.0  # heartbeats go every 20 s, so this is a dead peer
 IDLE_SECONDS = 300.0
+UPSTREAM_IDLE_SECONDS = 60.0  # shorter than the services', or a request might meet a closing connection
 HEADERS_SECONDS = 10.0
 REQUEST_SECONDS = 300.0  # the largest upload over a slow line
 HEADERS_KIB = 32
@@ -128,13 +129,21 @@ def _virtual_host(gateway: Gateway) -> Config:
     return {
         "name": "dana",
         "domains": ["*"],
-        "routes": [entry for route in gateway.routes for entry in _routes(route)],
+        "routes": [_probe(), *(entry for route in gateway.routes for entry in _routes(route))],
+        "request_headers_to_add": [
+            {"header": {"key": ADDRESS_HEADER, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}}
+            | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        ],
         "response_headers_to_add": [
             {"header": {"key": name, "value": text}, "append_action": "ADD_IF_ABSENT"}
             for name, text in SECURITY_HEADERS.items()
         ],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
     }
+
+
+def _probe() -> Config:
+    return {"match": {"path": PROBE_PATH}, "direct_response": {"status": 204}}
 
 
 def _routes(route: Route) -> list[Config]:
@@ -198,12 +207,19 @@ def _cluster(gateway: Gateway, upstream: Upstream) -> Config:
         "connect_timeout": _seconds(CONNECT_SECONDS),
         "eds_cluster_config": {"eds_config": {"path_config_source": source, "resource_api_version": "V3"}},
         "lb_policy": "LEAST_REQUEST",
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{NAMES}upstreams.http.v3.HttpProtocolOptions",
+                "common_http_protocol_options": {"idle_timeout": _seconds(UPSTREAM_IDLE_SECONDS)},
+                "explicit_http_config": {"http_protocol_options": {}},
+            }
+        },
         "ignore_health_on_host_removal": True,  # what the file no longer names is gone, healthy or not
         "health_checks": [
             {
                 "timeout": "2s",
-                "interval": "2s",
-                "no_traffic_interval": "5s",
+                "interval": "1s",
+                "no_traffic_interval": "1s",
                 "unhealthy_threshold": 3,
                 "healthy_threshold": 1,
                 **probe,

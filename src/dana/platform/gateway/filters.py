@@ -11,6 +11,7 @@ TYPE = "type.googleapis.com/envoy.extensions.filters.http."
 TRUSTED_PREFIX = "x-dana-"
 ORGANIZATION_HEADER = "x-dana-organization"
 USER_HEADER = "x-dana-user"
+ADDRESS_HEADER = "x-client-address"  # always overwritten here, so services may believe it
 QUERY_TOKEN = "access_token"  # noqa: S105 - the parameter's name
 CLOCK_SKEW_SECONDS = 5
 REMEMBERED_TOKENS = 10_000  # of each issuer: verifying ES256 costs more than the rest of the way through

@@ -10,6 +10,8 @@ from typing import Any
 
 KIB = 1024
 MIB = 1024 * KIB
+PROBE_PATH = "/.gateway/alive"
+"""Answered by the gateway itself, whoever else is away."""
 
 
 class Auth(StrEnum):

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from dana.platform.gateway import envoy
-from dana.platform.gateway.model import Gateway
+from dana.platform.gateway.model import PROBE_PATH, Gateway
 from dana.platform.local.programs import CannotStartError, Program
 
 PROBE_SECONDS = 1.0
@@ -44,8 +44,8 @@ def find_envoy() -> Path:
 def _answers(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == HTTPStatus.OK
+        connection.request("GET", PROBE_PATH)
+        return connection.getresponse().status == HTTPStatus.NO_CONTENT
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -33,7 +34,8 @@ ADMIN = "dana"
 AWAY = Path("/var/lib/dana")  # where root's PostgreSQL lives when its account can't reach the data folder
 SOCKET_PATH_BYTES = 90  # the kernel allows 107 for the whole path, and PostgreSQL appends a file name
 OLD_SERVER_SECONDS = 10.0
-PROBE_SECONDS = 0.5
+PROBE_SECONDS = 2.0
+TLS_QUESTION = struct.pack("!ii", 8, 80877103)  # SSLRequest of the protocol
 READY_LINE = 7  # of postmaster.pid
 
 SETTINGS = {
@@ -229,9 +231,18 @@ def _server_pid(cluster: Path) -> int | None:
 def _is_ready(cluster: Path, port: int) -> bool:
     try:
         lines = (cluster / "postmaster.pid").read_text().splitlines()
-        # A killed server leaves its file behind, so the port has to answer as well.
-        with socket.create_connection(("127.0.0.1", port), PROBE_SECONDS):
-            return len(lines) > READY_LINE and lines[READY_LINE].strip() == "ready"
+    except OSError:
+        return False
+    # A killed server leaves its file behind, so it has to answer as well.
+    return len(lines) > READY_LINE and lines[READY_LINE].strip() == "ready" and _answers(port)
+
+
+def _answers(port: int) -> bool:
+    """Ask whether it speaks TLS, the shortest question of the protocol; it says no, as it was built."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), PROBE_SECONDS) as connection:
+            connection.sendall(TLS_QUESTION)
+            return connection.recv(1) == b"N"
     except OSError:
         return False
 

@@ -7,6 +7,7 @@ stop signal (prctl PR_SET_PDEATHSIG on Linux). So a killed test run or superviso
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from dana.platform.local.account import Account
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
+PORTS = range(20_000, 32_000)
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -37,6 +39,8 @@ class Program:
     command: tuple[str, ...]
     is_ready: Callable[[], bool]
     """Looks, without waiting long, whether the program does its work; must not raise."""
+    is_alive: Callable[[], bool] | None = None
+    """Looks whether it does anything at all, when that isn't the same as being ready; must not raise."""
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path("/")
     account: Account | None = None
@@ -100,11 +104,18 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a TCP port that nobody listens on at this moment.
+
+    Below the range from which the kernel takes the ports of outgoing connections: there, a client that tries
+    a stopped server again and again may one day connect to itself, and the server could never come back.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                listener.bind((host, port))
+                return port
+    raise CannotStartError(f"No port is free between {PORTS.start} and {PORTS.stop}.")
 
 
 def _inherited() -> dict[str, str]:

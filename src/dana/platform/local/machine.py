@@ -1,0 +1,180 @@
+"""Dana on one machine: which programs run, in which order, and how they find each other.
+
+postgres ─► valkey ─► gateway ─► migrations ─► services; stopped the other way round, so that the services can
+say goodbye to open sockets while the gateway still stands.
+"""
+
+import http.client
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+
+from dana.platform.gateway import envoy
+from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
+from dana.platform.gateway.routes import ROUTES
+from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
+from dana.platform.local import checks
+from dana.platform.local.envoy import envoy_program
+from dana.platform.local.postgres import postgres_program
+from dana.platform.local.programs import CannotStartError, Program, free_port
+from dana.platform.local.supervisor import Say, Supervisor
+from dana.platform.local.valkey import valkey_program
+from dana.platform.migrations import migrate
+from dana.platform.secrets import Secrets
+from dana.platform.settings import Settings
+
+PROBE_SECONDS = 2.0
+DRAIN_SECONDS = 15.0  # the services take 8 to drain
+
+Begin = Callable[[str], Callable[[], None]]
+"""Told what begins; returns what to call when it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this Dana lives."""
+
+    data_dir: Path
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address for people."""
+        configured = os.environ.get("DANA_PUBLIC_URL")
+        shown = "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::") else self.host  # noqa: S104
+        return configured or f"http://{shown}:{self.port}"
+
+
+class Machine:
+    """Everything that runs for one data folder. The lock is held from `prepare` to `stop`."""
+
+    def __init__(self, place: Place, say: Say) -> None:
+        self._place = place
+        self._lock: checks.InstanceLock | None = None
+        self._supervisor = Supervisor(place.data_dir / "logs", say)
+
+    @classmethod
+    def prepare(cls, place: Place, say: Say) -> "Machine":
+        """Check that it can start; raises CannotStartError with one sentence."""
+        checks.usable_folder(place.data_dir)
+        lock = checks.InstanceLock(place.data_dir)
+        lock.take(place.url)
+        checks.free_to_listen(place.host, place.port)
+        checks.allow_many_connections()
+        machine = cls(place, say)
+        machine._lock = lock
+        return machine
+
+    async def start(self, begin: Begin) -> None:
+        """Start all parts, each when the one before is ready."""
+        for name, step in self._steps():
+            end = begin(name)
+            await step()
+            end()
+
+    async def stop(self) -> None:
+        """Stop all parts in order and give the lock back."""
+        await self._supervisor.stop()
+        if self._lock:
+            self._lock.release()
+
+    def kill(self) -> None:
+        """Kill all parts."""
+        self._supervisor.kill()
+
+    def _steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        return [
+            ("PostgreSQL", self._start_postgres),
+            ("Valkey", self._start_valkey),
+            ("Gateway", self._start_gateway),
+            ("Database schema", self._migrate),
+            ("Services", self._start_services),
+        ]
+
+    async def _start_postgres(self) -> None:
+        if "DANA_DATABASE_URL" not in os.environ:
+            program, dsn = postgres_program(self._place.data_dir, free_port())
+            await self._supervisor.start(program)
+            os.environ["DANA_DATABASE_URL"] = dsn
+
+    async def _start_valkey(self) -> None:
+        if "DANA_REDIS_URL" not in os.environ:
+            program, url = valkey_program(self._place.data_dir, free_port())
+            await self._supervisor.start(program)
+            os.environ["DANA_REDIS_URL"] = url
+
+    async def _start_gateway(self) -> None:
+        place = self._place
+        folder = place.data_dir / "gateway"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.environ.update(
+            DANA_DATA=str(place.data_dir),
+            DANA_PUBLIC_URL=place.url,
+            DANA_HTTP_PORT=str(free_port()),
+            DANA_REALTIME_PORT=str(free_port()),
+        )
+        keys = Keys(Secrets.load(Path(os.environ.get("DANA_SECRETS", str(place.data_dir / "secrets")))))
+        gateway = gateway_of(place, folder, keys)
+        ports = {Upstream.HTTP: "DANA_HTTP_PORT", Upstream.REALTIME: "DANA_REALTIME_PORT"}
+        for upstream, variable in ports.items():
+            envoy.write_endpoints(gateway, upstream, [("127.0.0.1", int(os.environ[variable]))])
+        await self._supervisor.start(envoy_program(gateway))
+
+    async def _migrate(self) -> None:
+        await migrate(Settings.from_environment())
+
+    async def _start_services(self) -> None:
+        await self._supervisor.start(services_program(int(os.environ["DANA_HTTP_PORT"])))
+        if self._lock:
+            pids = {"pid": os.getpid(), "services_pid": self._supervisor.pid("services")}
+            self._lock.write({**pids, "url": self._place.url})
+
+
+def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
+    """Describe this machine's gateway."""
+    issuers = (
+        Issuer(MEMBER_ISSUER, Auth.MEMBER, keys.jwks(MEMBER_ISSUER)),
+        Issuer(VISITOR_ISSUER, Auth.VISITOR, keys.jwks(VISITOR_ISSUER)),
+    )
+    return Gateway(place.port, folder, issuers, ROUTES, host=place.host, limits=limits_from_environment())
+
+
+def limits_from_environment() -> Limits:
+    """Read DANA_LIMIT_ADDRESS, _USER and _ORGANIZATION (requests a second); a burst is twice as much."""
+    limits = Limits()
+    for name in ("address", "user", "organization"):
+        text = os.environ.get(f"DANA_LIMIT_{name.upper()}")
+        if text is None:
+            continue
+        if not text.isdigit() or int(text) < 1:
+            raise CannotStartError(f"DANA_LIMIT_{name.upper()} must be a whole number above 0, not {text!r}.")
+        limits = replace(limits, **{name: Limit(int(text), 2 * int(text))})
+    return limits
+
+
+def services_program(http_port: int) -> Program:
+    """Return the program of all services, as a child process of the same Python."""
+    return Program(
+        name="services",
+        command=(sys.executable, "-m", "dana", "serve"),
+        is_ready=lambda: _answers(http_port, "/readyz"),
+        is_alive=lambda: _answers(http_port, "/healthz"),
+        environment=dict(os.environ) | {"PYTHONUNBUFFERED": "1"},
+        start_seconds=60.0,
+        stop_seconds=DRAIN_SECONDS,
+    )
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
