@@ -5,12 +5,17 @@ is how tenants are kept apart in production, too.
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from random import randrange
+from uuid import UUID
 
+import httpx
 import pytest
 
-from dana.contracts.ids import OrgId, new_id
+from dana.contracts.ids import OrgId, UserId, new_id
 from dana.platform.local.postgres import start_postgres
 from dana.platform.local.valkey import start_valkey
 from dana.platform.migrations import migrate
@@ -79,3 +84,68 @@ async def _new_organization(shards_of: Callable[[str], Shards]) -> OrgId:
     org_id = OrgId(new_id())
     await shards_of("auth").place(org_id)
     return org_id
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUp:
+    """An owner with an organization, and her client."""
+
+    org_id: OrgId
+    user_id: UserId
+    token: str
+    http: httpx.AsyncClient
+
+
+SignUp = Callable[[str], Awaitable[SignedUp]]
+
+
+@pytest.fixture(scope="session")
+async def dana(settings: Settings) -> AsyncIterator["Dana"]:
+    """Run the whole application, all services in this process, without the gateway."""
+    from dana.app import compose, started
+
+    whole = compose(settings)
+    async with started(whole):
+        yield whole
+
+
+@pytest.fixture
+async def client(dana: "Dana") -> AsyncIterator[httpx.AsyncClient]:
+    """Speak to the whole application as nobody."""
+    async with _client(dana) as http:
+        yield http
+
+
+@pytest.fixture
+async def sign_up(dana: "Dana") -> AsyncIterator[SignUp]:
+    """Sign somebody up."""
+    async with AsyncExitStack() as stack:
+
+        async def sign_up(name: str) -> SignedUp:
+            http = await stack.enter_async_context(_client(dana))
+            body = {"email": f"{new_id()}@example.org", "password": "correct horse battery"}
+            body |= {"name": name, "organization": f"{name}'s"}
+            answer = await http.post("/api/v1/auth/signup", json=body)
+            assert answer.status_code == 201, answer.text
+            session = answer.json()
+            http.headers["authorization"] = f"Bearer {session['access_token']}"
+            return SignedUp(
+                OrgId(UUID(session["organization_id"])),
+                UserId(UUID(session["user"]["user_id"])),
+                session["access_token"],
+                http,
+            )
+
+        yield sign_up
+
+
+@pytest.fixture
+async def signed_up(sign_up: SignUp) -> SignedUp:
+    """An owner of a fresh organization."""
+    return await sign_up("Ana")
+
+
+def _client(dana: "Dana") -> httpx.AsyncClient:
+    address = f"10.0.{randrange(256)}.{randrange(256)}"  # noqa: S311 - so that nobody shares a sign-in limit
+    transport = httpx.ASGITransport(app=dana.http, client=(address, 4242))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60)

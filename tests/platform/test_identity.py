@@ -1,0 +1,115 @@
+"""Tokens: who they say, who signed them, and that nothing else passes."""
+
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from dana.contracts.ids import ContactId, ConversationId, InboxId, OrgId, UserId, new_id
+from dana.contracts.views import Role
+from dana.platform.errors import Forbidden, Unauthenticated
+from dana.platform.identity import Keys, Member, Visitor, require
+from dana.platform.secrets import Secrets
+
+MEMBER = Member(OrgId(new_id()), UserId(new_id()), Role.ADMIN, "Ana", new_id())
+VISITOR = Visitor(OrgId(new_id()), ConversationId(new_id()), ContactId(new_id()), InboxId(new_id()), "Bo")
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Secrets:
+    return Secrets.load(tmp_path / "secrets")
+
+
+@pytest.fixture
+def keys(secrets: Secrets) -> Keys:
+    return Keys(secrets)
+
+
+def test_a_token_comes_back_as_who_it_was_signed_for(keys: Keys) -> None:
+    member = keys.verify_member(keys.sign_member(MEMBER, 60))
+    assert (member.org_id, member.user_id, member.role) == (MEMBER.org_id, MEMBER.user_id, Role.ADMIN)
+    visitor = keys.verify_visitor(keys.sign_visitor(VISITOR, 60))
+    assert visitor.conversation_id == VISITOR.conversation_id
+
+
+def test_a_visitor_never_passes_as_a_member_nor_the_reverse(keys: Keys) -> None:
+    with pytest.raises(Unauthenticated):
+        keys.verify_member(keys.sign_visitor(VISITOR, 60))
+    with pytest.raises(Unauthenticated):
+        keys.verify_visitor(keys.sign_member(MEMBER, 60))
+
+
+def test_a_token_that_has_been_verified_before_still_expires(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = keys.sign_member(MEMBER, 60)
+    keys.verify_member(token)
+    later = time.time() + 120
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(Unauthenticated, match="expired"):
+        keys.verify_member(token)
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    now = int(time.time())
+    plain = {"iss": "dana", "aud": "dana", "iat": now, "exp": now + 60, "sub": str(MEMBER.user_id)}
+    plain |= {"org": str(MEMBER.org_id), "role": "owner", "name": "Eve", "sid": str(UUID(int=1))}
+    return {key: value for key, value in (plain | changed).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iss": "dana-widget"},
+        {"iss": "elsewhere"},
+        {"aud": "elsewhere"},
+        {"exp": None},
+        {"exp": 1},
+        {"role": "god"},
+        {"org": "not-a-uuid"},
+        {"sub": None},
+    ],
+)
+def test_a_token_with_wrong_claims_is_refused(keys: Keys, secrets: Secrets, changed: dict[str, Any]) -> None:
+    with pytest.raises(Unauthenticated):
+        keys.verify_any(jwt.encode(claims(**changed), secrets.member_key, algorithm="ES256"))
+
+
+def test_a_token_of_another_key_or_none_is_refused(keys: Keys, secrets: Secrets) -> None:
+    stranger = ec.generate_private_key(ec.SECP256R1())
+    public = secrets.member_key.public_key().public_numbers().x.to_bytes(32, "big")
+    forged = [
+        jwt.encode(claims(), stranger, algorithm="ES256"),
+        jwt.encode(claims(), "", algorithm="none"),
+        jwt.encode(claims(), public, algorithm="HS256"),
+        jwt.encode(claims(), secrets.visitor_key, algorithm="ES256"),
+        "a.b.c",
+        "",
+        "é",
+    ]
+    for token in forged:
+        with pytest.raises(Unauthenticated):
+            keys.verify_any(token)
+
+
+def test_a_role_is_required_by_rank() -> None:
+    require(MEMBER, Role.AGENT)
+    require(MEMBER, Role.ADMIN)
+    with pytest.raises(Forbidden, match="owner"):
+        require(MEMBER, Role.OWNER)
+
+
+def test_secrets_are_private_stay_the_same_and_open_only_with_their_key(tmp_path: Path) -> None:
+    first = Secrets.load(tmp_path / "one")
+    sealed = first.seal("provider key", "sk-secret")
+    assert b"sk-secret" not in sealed
+    assert Secrets.load(tmp_path / "one").open("provider key", sealed) == "sk-secret"
+    assert (tmp_path / "one" / "root.key").stat().st_mode & 0o777 == 0o600
+    for other in (Secrets.load(tmp_path / "two"), first):
+        purpose = "provider key" if other is not first else "something else"
+        with pytest.raises(Exception, match="can't be read"):
+            other.open(purpose, sealed)
