@@ -131,6 +131,7 @@ class Link:
 
     def __init__(self, url: str, on_push: Push, on_connected: Callable[[Protocol], None]) -> None:
         self._url = urlsplit(url)
+        self._port = self._url.port or 6379
         self._on_push = on_push
         self._on_connected = on_connected
         self._runner: asyncio.Task[None] | None = None
@@ -181,7 +182,7 @@ class Link:
         secure = ssl.create_default_context() if url.scheme in ("rediss", "valkeys") else None
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             _, protocol = await loop.create_connection(
-                lambda: Protocol(self._on_push), url.hostname or "127.0.0.1", url.port or 6379, ssl=secure
+                lambda: Protocol(self._on_push), url.hostname or "127.0.0.1", self._port, ssl=secure
             )
             try:
                 await self._greet(protocol)

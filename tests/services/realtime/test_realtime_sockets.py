@@ -3,6 +3,7 @@
 import asyncio
 from urllib.parse import quote
 
+import httpx
 import msgspec
 import pytest
 from picows import WSMsgType
@@ -204,3 +205,10 @@ async def test_at_shutdown_everybody_is_asked_to_come_back(node: Node, org: OrgI
 async def test_a_visitor_token_and_a_member_token_are_not_mistaken(node: Node, org: OrgId) -> None:
     assert isinstance(node.keys.verify_any(node.visitor_token(org, new_conversation())), Visitor)
     assert isinstance(node.keys.verify_any(node.member_token(org)), Member)
+
+
+async def test_the_gateway_can_ask_whether_the_node_lives(node: Node) -> None:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{node.port}") as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/api/v1/realtime")).status_code == 400
+        assert (await client.get("/elsewhere")).status_code == 404
