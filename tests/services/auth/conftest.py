@@ -107,7 +107,7 @@ async def newcomers(desk: Desk, keys: Keys) -> AsyncIterator[Newcomer]:
         http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=app),
             base_url="http://localhost:8080",
-            headers={"x-forwarded-for": address or f"2001:db8:{unique.hex[:4]}:{unique.hex[4:8]}::1"},
+            headers={"x-client-address": address or f"2001:db8:{unique.hex[:4]}:{unique.hex[4:8]}::1"},
         )
         browsers.append(http)
         return Person(http, email or f"p{unique.hex}@example.test")

@@ -23,7 +23,6 @@ from dana.services.auth.models import (
     clean_name,
     clean_password,
     judge_refresh,
-    last_hop,
     network_of,
 )
 
@@ -218,9 +217,3 @@ def test_every_text_is_a_token_or_not(text: str) -> None:
 )
 def test_who_is_behind_an_address(address: str, network: str) -> None:
     assert network_of(address) == network
-
-
-def test_only_what_the_gateway_appended_counts() -> None:
-    assert last_hop("6.6.6.6, 203.0.113.7", "127.0.0.1") == "203.0.113.7"
-    assert last_hop(None, "127.0.0.1") == "127.0.0.1"
-    assert last_hop("", "127.0.0.1") == "127.0.0.1"

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -259,12 +258,6 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(IPv6Address(int(parsed) >> 64 << 64))
-
-
-def last_hop(forwarded_for: str | None, peer: str) -> str:
-    """Name the address that reached the gateway: what the gateway appended last, else the peer."""
-    hops: Sequence[str] = (forwarded_for or "").split(",")
-    return hops[-1].strip() or peer
 
 
 def _invalid(field: str, detail: str) -> Invalid:

@@ -12,10 +12,11 @@ from litestar.params import SkipValidation
 from dana.platform.errors import Forbidden
 from dana.platform.identity import Keys, Member
 from dana.services.auth.actions.desk import Desk
-from dana.services.auth.models import ACCESS_SECONDS, IDLE_SECONDS, Opened, Session, last_hop
+from dana.services.auth.models import ACCESS_SECONDS, IDLE_SECONDS, Opened, Session
 
 COOKIE = "dana_refresh"
 COOKIE_PATH = "/api/v1/auth"
+ADDRESS_HEADER = "x-client-address"
 BODY_BYTES = 64 * 1024  # like at the gateway
 TEXT_CHARACTERS = 1000  # nothing a person types here is longer; the rules of models.py say more
 
@@ -75,9 +76,9 @@ AnyRequest = Request[Any, Any, Any]
 
 
 def address_of(request: AnyRequest) -> str:
-    """Name the address the request came from, as the gateway saw it."""
+    """Name the address the request came from: the gateway says it, and lets nobody else say it."""
     peer = request.client.host if request.client else ""
-    return last_hop(request.headers.get("x-forwarded-for"), peer)
+    return request.headers.get(ADDRESS_HEADER, peer)
 
 
 async def refuse_other_sites(request: AnyRequest) -> None:
