@@ -24,6 +24,7 @@ from dana.services.ai.models.assistant import Assistant
 ATTEMPTS_BEFORE_A_PERSON = 2  # after so many failed attempts the customer gets a person, not silence
 STREAM_FRAMES = 10  # a quoted answer is there at once; it is shown in a few steps so that it can be followed
 FRAME_SECONDS = 0.05
+SETTLE_SECONDS = 1.0  # people greet first and ask right after; a moment later one answer does for both
 TYPING_SECONDS = 3.0  # "is typing" is said again this often, because clients let it fade
 
 ANSWERS = Counter("dana_answers_total", "What the assistant decided.", ["action", "made_by"])
@@ -75,6 +76,8 @@ async def _answer(
             raise
         log.exception("answer_failed", organization=str(envelope.org_id), turn=event.turn)
         decided = _gave_up(inquiry, error)
+    if decided.action is not Action.HAND_OVER and not decided.citations:
+        await asyncio.sleep(SETTLE_SECONDS)
     if decided.made_by == QUOTES and decided.action is not Action.HAND_OVER:
         await show.stream(decided.text)
     await _propose(desk, envelope, event, assistant, decided)
