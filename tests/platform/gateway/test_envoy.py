@@ -149,6 +149,8 @@ def test_every_answer_carries_security_headers_and_a_request_id(edge: Edge) -> N
 
 def test_the_log_is_json_without_queries_and_tokens(edge: Edge) -> None:
     token = edge.as_member()["authorization"]
+    edge.client.get("/invite/in-the-link")
+    edge.client.post("/api/v1/auth/invitations/in-the-link/accept")
     edge.client.get("/api/v1/conversations?secret=in-the-query", headers={"authorization": token})
     deadline = time.monotonic() + 20  # Envoy writes its log every few seconds
     while b"/api/v1/conversations" not in edge.log.read_bytes() and time.monotonic() < deadline:
@@ -156,22 +158,29 @@ def test_the_log_is_json_without_queries_and_tokens(edge: Edge) -> None:
     text = edge.log.read_text()
     entries = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert any(entry["path"] == "/api/v1/conversations" and entry["status"] == 200 for entry in entries)
+    assert [entry["path"] for entry in entries].count("(an invitation)") == 2
+    assert "in-the-link" not in text
     assert "in-the-query" not in text
     assert token.split(".")[2] not in text
 
 
 def test_limits_hold_for_each_address_user_and_organization(start_edge: StartEdge) -> None:
-    edge = start_edge(Limits(address=Limit(10, 60), user=Limit(1, 5), organization=Limit(1, 12)))
+    edge = start_edge(Limits(address=Limit(10, 90), user=Limit(1, 8), organization=Limit(1, 20)))
     colleagues = [new_member(edge.member.org_id) for _ in range(3)]
-    statuses = [[_status(edge, edge.as_member(colleague)) for _ in range(7)] for colleague in colleagues]
-    assert [user.count(200) for user in statuses[:2]] == [5, 5]
-    assert 1 <= statuses[2].count(200) <= 3  # what the organization has left
-    assert _status(edge, edge.as_member(new_member())) == 200  # another organization is not held back
+    passed = [
+        [_status(edge, edge.as_member(colleague)) for _ in range(14)].count(200) for colleague in colleagues
+    ]
+    # Up to a few more than the bucket holds: it fills up by one a second meanwhile.
+    assert 8 <= passed[0] <= 11
+    assert 8 <= passed[1] <= 11
+    assert passed[2] <= 7, "the organization has that much left"
+    assert _status(edge, edge.as_member(new_member())) == 200, "another organization is not held back"
     refused = edge.client.get("/api/v1/inboxes", headers=edge.as_member(colleagues[0]))
+    assert refused.status_code == 429
     assert refused.headers["content-type"] == PROBLEM
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["type"] == "urn:dana:problem:limited"
-    assert 429 in [edge.client.get("/").status_code for _ in range(80)]
+    assert 429 in [edge.client.get("/").status_code for _ in range(120)]
 
 
 def test_an_upstream_may_move_while_the_gateway_runs(

@@ -21,6 +21,9 @@ MOST_HEADERS = 100
 MOST_CONNECTIONS = 18_000  # below the descriptors a small machine allows
 PATIENCE = {"num_retries": 8, "retry_back_off": {"base_interval": "0.1s", "max_interval": "0.8s"}}
 
+INVITATION_PATHS = "^/(invite|api/v1/auth/invitations)/.*"  # whoever reads such a link may use it
+INVITATION_NAME = "(an invitation)"  # what the log says instead
+
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "strict-origin-when-cross-origin",
@@ -110,7 +113,10 @@ def _listener(gateway: Gateway) -> Config:
             "max_headers_count": MOST_HEADERS,
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
-        "access_log": [_access_log()],
+        "access_log": [
+            _access_log("%PATH(NQ)%", is_secret=False),
+            _access_log(INVITATION_NAME, is_secret=True),
+        ],
         "local_reply_config": local_replies(),
         "http_filters": http_filters(gateway),
         "route_config": {"name": "dana", "virtual_hosts": [_virtual_host(gateway)]},
@@ -238,13 +244,13 @@ def _cluster(gateway: Gateway, upstream: Upstream) -> Config:
     }
 
 
-def _access_log() -> Config:
-    """Log each request as JSON, without its query: tokens may stand there."""
+def _access_log(path: str, *, is_secret: bool) -> Config:
+    """Log each request as JSON, without its query, and without a path that is itself a secret."""
     fields = {
         "time": "%START_TIME%",
         "event": "request",
         "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ)%",
+        "path": path,
         "status": "%RESPONSE_CODE%",
         "flags": "%RESPONSE_FLAGS%",
         "duration_ms": "%DURATION%",
@@ -256,8 +262,10 @@ def _access_log() -> Config:
         "organization": "%REQ(X-DANA-ORGANIZATION)%",
     }
     log: dict[str, Any] = {"log_format": {"json_format": fields, "omit_empty_values": True}}
+    header = {"name": ":path", "string_match": {"safe_regex": {"regex": INVITATION_PATHS}}}
     return {
         "name": "envoy.access_loggers.stdout",
+        "filter": {"header_filter": {"header": header | {"invert_match": not is_secret}}},
         "typed_config": {"@type": f"{NAMES}access_loggers.stream.v3.StdoutAccessLog", **log},
     }
 
