@@ -7,7 +7,7 @@ column needs no new secret.
 import base64
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -26,7 +26,7 @@ NONCE_BYTES = 12
 class Secrets:
     """The root key, and the two keys that sign tokens of members and of visitors."""
 
-    root: bytes
+    root: bytes = field(repr=False)  # a representation may end in a log
     member_key: ec.EllipticCurvePrivateKey
     visitor_key: ec.EllipticCurvePrivateKey
 
