@@ -127,7 +127,7 @@ class Agent(Person):
         await self.page.get_by_label("Organization").fill(organization)
         await self.page.get_by_label("Your name").fill(name)
         await self.page.get_by_label("E-mail address").fill(email)
-        await self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await self.page.get_by_label(re.compile("^Password")).fill(PASSWORD)
         await self.page.get_by_role("button", name="Create the organization").click()
         await expect(self.page.get_by_role("button", name="Your profile")).to_be_visible()
 
@@ -135,7 +135,7 @@ class Agent(Person):
         """Sign in with a password."""
         await self.page.goto(f"{self.url}/signin")
         await self.page.get_by_label("E-mail address").fill(email)
-        await self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await self.page.get_by_label(re.compile("^Password")).fill(PASSWORD)
         await self.page.get_by_role("button", name="Sign in").click()
         await expect(self.page.get_by_role("button", name="Your profile")).to_be_visible()
 
@@ -143,7 +143,7 @@ class Agent(Person):
         """Follow an invitation's link and join."""
         await self.page.goto(link)
         await self.page.get_by_label("Your name").fill(name)
-        await self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await self.page.get_by_label(re.compile("^Password")).fill(PASSWORD)
         await self.page.get_by_role("button", name="Join").click()
         await expect(self.page.get_by_role("button", name="Your profile")).to_be_visible()
 
@@ -178,8 +178,8 @@ class Agent(Person):
         """A line of the list, by the words it shows."""
         return self.page.locator("[data-conversation]").filter(has_text=preview)
 
-    async def opens(self, preview: str) -> None:
-        """Open the conversation whose line shows these words."""
+    async def opens(self, preview: str = "") -> None:
+        """Open the conversation whose line shows these words, or the only one."""
         await self.conversation(preview).click()
         await expect(self.page.get_by_role("log")).to_be_visible()
 
@@ -195,15 +195,15 @@ class Agent(Person):
 
     async def starts_typing(self, text: str) -> None:
         """Type a reply without sending it."""
-        await self.page.get_by_label("Reply", exact=True).press_sequentially(text, delay=5)
+        await self.page.get_by_role("textbox", name="Reply").press_sequentially(text, delay=5)
 
     async def notes(self, text: str) -> None:
         """Write a private note."""
-        await self.page.get_by_text("Private note", exact=True).first.click()
+        await self.page.get_by_role("radio", name="Private note").check(force=True)
         await self.page.get_by_role("textbox", name="Private note").fill(text)
         await self.presses("Add note")
         await self.sees(text)
-        await self.page.get_by_text("Reply", exact=True).first.click()
+        await self.page.get_by_role("radio", name="Reply").check(force=True)
 
     async def sees(self, text: str | re.Pattern[str]) -> None:
         """Wait until this stands in the open conversation."""

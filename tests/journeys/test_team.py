@@ -25,8 +25,8 @@ async def test_a_teammate_joins_and_sees_the_same_inbox_live(
     await customer.visits(scene.demo_page)
     await customer.writes(UNCOVERED)
     await customer.sees("A person will answer.")
-    await agent.opens(UNCOVERED)
-    await ben.opens(UNCOVERED)
+    await agent.opens()
+    await ben.opens()
 
     await ben.presses("Take over")
     await agent.sees("Ben Okafor joined the conversation.")
