@@ -1,8 +1,9 @@
 """Customers at the widget, in an open model: they come at a steady rate, however slow the answers are.
 
 Each begins a conversation, asks one question of the sample help centre, and waits for the assistant.
-`python -m loadtest.customers --url http://localhost:8080 --per-second 5 --seconds 30` signs an organization of
-its own up and prints one JSON object as its last line; the exit code is 1 when an answer was lost or doubled.
+`python -m loadtest.customers --url http://localhost:8080 --per-second 5 --seconds 30` signs up an
+organization of its own and prints one JSON object as its last line; it fails when an answer was lost or came
+twice.
 """
 
 import argparse
