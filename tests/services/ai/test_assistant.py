@@ -64,7 +64,7 @@ def test_a_mask_without_a_stored_key_is_no_key() -> None:
         Assistant(threshold=1.5),
         Assistant(threshold=float("nan")),
         Assistant(hand_over_text=""),
-        Assistant(language="a-very-long-language"),
+        Assistant(language="x" * 61),
     ],
 )
 def test_what_is_refused(change: Assistant) -> None:

@@ -93,6 +93,12 @@ async def test_small_talk_and_wishes(desk: Desk, message: str, action: Action, w
     assert words in answer.text
 
 
+@pytest.mark.parametrize("language", ["de", "de-AT", "German", " deutsch "])
+async def test_a_chosen_language_is_kept(desk: Desk, language: str) -> None:
+    answer, _ = await ask(desk, "Hello!", Assistant(language=language))
+    assert answer.text == "Hallo! Wie kann ich helfen?"
+
+
 async def test_a_customer_is_asked_back_only_once(desk: Desk) -> None:
     history = [said(Author.CUSTOMER, "help"), said(Author.ASSISTANT, "Tell me more?", Action.CLARIFY)]
     answer, _ = await ask(desk, "hm", None, *history)

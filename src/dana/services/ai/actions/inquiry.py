@@ -7,7 +7,7 @@ from dana.contracts.ids import OrgId
 from dana.contracts.views import Action, Author, MessageView
 from dana.services.ai.models.assistant import Assistant
 from dana.services.ai.models.intents import language_of
-from dana.services.ai.models.wording import DEFAULT_LANGUAGE, HAND_OVER, WORDINGS, Wording
+from dana.services.ai.models.wording import DEFAULT_LANGUAGE, HAND_OVER, LANGUAGE_NAMES, WORDINGS, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Inquiry:
     @property
     def language(self) -> str:
         """The language of the assistant's own sentences."""
-        chosen = (self.assistant.language or "").lower().partition("-")[0]
+        chosen = (self.assistant.language or "").strip().lower().partition("-")[0]
+        chosen = LANGUAGE_NAMES.get(chosen, chosen)
         return chosen if chosen in WORDINGS else language_of(self.question)
 
     @property

@@ -8,6 +8,7 @@ import msgspec
 from dana.platform.errors import Invalid
 
 NAME_LIMIT = 60  # it stands above each message
+LANGUAGE_LIMIT = 60
 TONE_LIMIT = 300
 HAND_OVER_LIMIT = 1000
 ADDRESS_LIMIT = 500
@@ -44,7 +45,7 @@ class Assistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     name: str = "Assistant"
     language: str | None = None
-    """Such as `de`; None means the customer's own."""
+    """Such as `de` or `German`; None means the customer's own."""
     tone: str | None = None
     """In the organization's words, such as "friendly and brief"; only a model server can follow it."""
     threshold: float | None = None
@@ -85,7 +86,7 @@ def _check_words(change: Assistant) -> None:
         "name": (change.name, NAME_LIMIT),
         "tone": (change.tone or "", TONE_LIMIT),
         "hand_over_text": (change.hand_over_text, HAND_OVER_LIMIT),
-        "language": (change.language or "", 10),
+        "language": (change.language or "", LANGUAGE_LIMIT),
         "provider.base_url": (change.provider.base_url, ADDRESS_LIMIT),
         "provider.model": (change.provider.model, MODEL_LIMIT),
         "provider.api_key": (change.provider.api_key, KEY_LIMIT),

@@ -61,6 +61,11 @@ WORDINGS = {
     ),
 }
 
+LANGUAGE_NAMES = {
+    "english": "en", "german": "de", "deutsch": "de", "french": "fr", "français": "fr", "francais": "fr",
+    "spanish": "es", "español": "es", "espanol": "es",
+}  # fmt: skip
+
 # How a default sentence of the settings is said in other languages, where the organization left it as it was.
 HAND_OVER = {
     "de": "Ich übergebe an einen Menschen aus unserem Team, der Ihnen hier antwortet.",
