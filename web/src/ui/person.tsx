@@ -1,7 +1,7 @@
 import { Avatar } from "@mantine/core";
 import { IconSparkles } from "@tabler/icons-react";
 
-const COLORS = ["indigo", "teal", "grape", "orange", "cyan", "pink", "lime", "violet"] as const;
+const COLORS = ["indigo", "teal", "grape", "orange", "cyan", "pink", "blue", "violet"] as const;
 
 /** A person's initials on a colour of their own that never changes. */
 export function Person({ name, id, size = 36 }: { name: string; id: string; size?: number }) {

@@ -1,0 +1,143 @@
+import { QueryClient } from "@tanstack/react-query";
+import { describe, expect, it } from "vitest";
+import type { Conversation, Message } from "@/platform/api/types";
+import type { ConversationEvent } from "@/platform/realtime/frames";
+import { applyEvent } from "./events";
+import { type ConversationPages, type Filter, keys, type MessagePages } from "./queries";
+
+const MINUTE = 60_000;
+
+function conversation(id: string, part: Partial<Conversation> = {}): Conversation {
+  return {
+    id,
+    inbox_id: "website",
+    contact: { id: `contact-${id}`, name: "Amara", email: null, created_at: at(0) },
+    status: "open",
+    assignee_id: null,
+    assignee_name: null,
+    last_seq: 1,
+    last_text: "Hello",
+    last_author: "customer",
+    unread_count: 1,
+    version: 1,
+    snoozed_until: null,
+    last_activity_at: at(0),
+    created_at: at(0),
+    ...part,
+  };
+}
+
+function message(seq: number, conversationId = "a"): Message {
+  return {
+    id: `${conversationId}-${seq}`,
+    conversation_id: conversationId,
+    seq,
+    author: "customer",
+    author_id: null,
+    author_name: "Amara",
+    text: `text ${seq}`,
+    is_private: false,
+    created_at: at(seq),
+    action: null,
+    citations: [],
+  };
+}
+
+function at(minutes: number): string {
+  return new Date(Date.UTC(2026, 0, 1) + minutes * MINUTE).toISOString();
+}
+
+/** What the server would answer: the list of all conversations that the filter admits, newest activity first. */
+function fetched(all: readonly Conversation[], filter: Filter): ConversationPages {
+  const items = all
+    .filter(({ status, assignee_id }) => status === filter.status && (!filter.assigneeId || assignee_id === filter.assigneeId))
+    .toSorted((one, other) => other.last_activity_at.localeCompare(one.last_activity_at));
+  return { pages: [{ items, next_cursor: null, org_cursor: 0 }], pageParams: [undefined] };
+}
+
+function messagePages(...items: Message[]): MessagePages {
+  return { pages: [{ items, next_cursor: null, org_cursor: 0 }], pageParams: [undefined] };
+}
+
+const FILTERS: readonly Filter[] = [{ status: "open" }, { status: "pending" }, { status: "resolved" }, { status: "open", assigneeId: "maya" }];
+
+describe("the list of conversations", () => {
+  const before = [conversation("a", { last_activity_at: at(3) }), conversation("b", { last_activity_at: at(2), status: "pending" })];
+  const cases: Record<string, ConversationEvent> = {
+    "a conversation starts": { type: "conversation_started", conversation: conversation("c", { last_activity_at: at(9) }) },
+    "the customer writes": {
+      type: "message_appended",
+      conversation: conversation("b", { version: 2, status: "pending", last_activity_at: at(9), last_text: "More" }),
+      message: message(2, "b"),
+    },
+    "the assistant hands over": {
+      type: "conversation_handed_over",
+      conversation: conversation("b", { version: 2, last_activity_at: at(9) }),
+      reason: "not covered",
+    },
+    "an agent takes over": {
+      type: "conversation_taken_over",
+      conversation: conversation("b", { version: 2, assignee_id: "maya", last_activity_at: at(9) }),
+    },
+    "an agent resolves": { type: "conversation_resolved", conversation: conversation("a", { version: 2, status: "resolved", last_activity_at: at(9) }) },
+    "somebody reads": { type: "conversation_read", conversation: conversation("a", { version: 2, unread_count: 0, last_activity_at: at(3) }) },
+  };
+
+  it.each(Object.entries(cases))("after %s is as if it were fetched again", (_, event) => {
+    const cache = new QueryClient();
+    for (const filter of FILTERS) cache.setQueryData(keys.list(filter), fetched(before, filter));
+    applyEvent(cache, event);
+    applyEvent(cache, event);
+    const after = [...before.filter(({ id }) => id !== event.conversation.id), event.conversation];
+    for (const filter of FILTERS) expect(cache.getQueryData(keys.list(filter))).toEqual(fetched(after, filter));
+  });
+
+  it("ignores an event that is older than what it shows", () => {
+    const cache = new QueryClient();
+    const filter: Filter = { status: "open" };
+    const shown = fetched([conversation("a", { version: 7, last_text: "new" })], filter);
+    cache.setQueryData(keys.list(filter), shown);
+    applyEvent(cache, { type: "conversation_read", conversation: conversation("a", { version: 6, last_text: "old" }) });
+    expect(cache.getQueryData(keys.list(filter))).toBe(shown);
+  });
+
+  it("leaves out what belongs to a page not yet loaded", () => {
+    const cache = new QueryClient();
+    const filter: Filter = { status: "open" };
+    const first: ConversationPages = {
+      pages: [{ items: [conversation("a", { last_activity_at: at(9) })], next_cursor: "more", org_cursor: 0 }],
+      pageParams: [undefined],
+    };
+    cache.setQueryData(keys.list(filter), first);
+    applyEvent(cache, { type: "conversation_read", conversation: conversation("z", { version: 4, last_activity_at: at(1) }) });
+    expect(cache.getQueryData(keys.list(filter))).toEqual(first);
+  });
+});
+
+describe("the messages of a conversation", () => {
+  const append = (seq: number): ConversationEvent => ({
+    type: "message_appended",
+    conversation: conversation("a", { version: seq }),
+    message: message(seq),
+  });
+
+  it("grow in order, and a repeated event changes nothing", () => {
+    const cache = new QueryClient();
+    cache.setQueryData(keys.messages("a"), messagePages(message(1)));
+    for (const seq of [2, 2, 3, 1, 3]) applyEvent(cache, append(seq));
+    expect(cache.getQueryData(keys.messages("a"))).toEqual(messagePages(message(1), message(2), message(3)));
+  });
+
+  it("are fetched again when one in between is missing", () => {
+    const cache = new QueryClient();
+    cache.setQueryData(keys.messages("a"), messagePages(message(1)));
+    applyEvent(cache, append(3));
+    expect(cache.getQueryState(keys.messages("a"))?.isInvalidated).toBe(true);
+  });
+
+  it("are left alone when the conversation was never opened", () => {
+    const cache = new QueryClient();
+    applyEvent(cache, append(2));
+    expect(cache.getQueryData(keys.messages("a"))).toBeUndefined();
+  });
+});

@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import { initials } from "./person";
+import { age, dayName, isSameDay } from "./time";
+
+const noon = new Date(2026, 4, 12, 12, 0).getTime();
+const before = (hours: number) => new Date(noon - hours * 3_600_000).toISOString();
+
+it("tells ages shortly", () => {
+  expect([0, 0.1, 3].map((hours) => age(before(hours), noon))).toEqual(["now", "6m", "3h"]);
+});
+
+it("names days as people do", () => {
+  expect([1, 20].map((hours) => dayName(before(hours), noon))).toEqual(["Today", "Yesterday"]);
+  expect(isSameDay(before(1), before(20))).toBe(false);
+});
+
+it("makes initials of any name", () => {
+  expect(["Maya Okafor", "Maya", " ", "李 小龙", "Anna von der Heide"].map(initials)).toEqual(["MO", "M", "?", "李小", "AH"]);
+});
