@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -46,6 +47,85 @@ def serve() -> None:
     from dana.cli.serve import serve as run  # noqa: PLC0415
 
     run()
+
+
+@cli.command()
+def migrate(
+    plan: Annotated[bool, typer.Option("--plan", help="Only list what would run.")] = False,
+    data: Data = Path(".dana"),
+) -> None:
+    """Bring the catalog and all shards up to date."""
+    from dana.cli.database import migrate as run  # noqa: PLC0415
+
+    run(data, only_plan=plan)
+
+
+@cli.command()
+def doctor(data: Data = Path(".dana")) -> None:
+    """Look for what could keep Dana from running well."""
+    from dana.cli.doctor import doctor as run  # noqa: PLC0415
+
+    run(data)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the description of the HTTP API."""
+    from dana.cli.openapi import openapi as run  # noqa: PLC0415
+
+    run()
+
+
+@events.command("list")
+def list_events(data: Data = Path(".dana")) -> None:
+    """List deliveries that are due, oldest first."""
+    from dana.cli.events import list_due  # noqa: PLC0415
+
+    list_due(data)
+
+
+@events.command("dead")
+def dead_events(data: Data = Path(".dana")) -> None:
+    """List deliveries that failed for good."""
+    from dana.cli.events import list_dead  # noqa: PLC0415
+
+    list_dead(data)
+
+
+@events.command("show")
+def show_event(org_id: UUID, cursor: int, data: Data = Path(".dana")) -> None:
+    """Show one event with what each consumer still has to do with it."""
+    from dana.cli.events import show  # noqa: PLC0415
+
+    show(data, org_id, cursor)
+
+
+@events.command("redrive")
+def redrive_events(
+    org_id: Annotated[UUID | None, typer.Argument(help="Only of this organization.")] = None,
+    cursor: Annotated[int | None, typer.Argument(help="Only this event.")] = None,
+    data: Data = Path(".dana"),
+) -> None:
+    """Send dead deliveries again."""
+    from dana.cli.events import redrive  # noqa: PLC0415
+
+    redrive(data, org_id, cursor)
+
+
+@evaluation.command("retrieval")
+def evaluate_retrieval(questions: Questions, as_json: AsJson = False) -> None:
+    """How often search finds the right paragraph."""
+    from dana.cli.evaluate import evaluate  # noqa: PLC0415
+
+    evaluate("retrieval", questions, as_json=as_json)
+
+
+@evaluation.command("answers")
+def evaluate_answers(questions: Questions, as_json: AsJson = False) -> None:
+    """How often the assistant quotes the right sentence, and stays silent when it should."""
+    from dana.cli.evaluate import evaluate  # noqa: PLC0415
+
+    evaluate("answers", questions, as_json=as_json)
 
 
 if __name__ == "__main__":

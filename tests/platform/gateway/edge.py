@@ -21,6 +21,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
     """Answers with what it was asked; fails as often as `failures` says."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     failures = 0
     seen = 0
 

@@ -130,8 +130,13 @@ class Machine:
     async def _start_services(self) -> None:
         await self._supervisor.start(services_program(int(os.environ["DANA_HTTP_PORT"])))
         if self._lock:
-            pids = {"pid": os.getpid(), "services_pid": self._supervisor.pid("services")}
-            self._lock.write({**pids, "url": self._place.url})
+            self._lock.write(
+                {
+                    "pid": os.getpid(),
+                    "url": self._place.url,
+                    "database_url": os.environ["DANA_DATABASE_URL"],
+                }
+            )
 
 
 def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:

@@ -99,7 +99,7 @@ def postgres_program(
     cluster = home / "cluster"
     password = _password(data_dir / "postgres.password")
     if not (cluster / "PG_VERSION").exists():
-        _initdb(binaries, cluster, password, account)
+        _initdb(binaries, cluster, password, account, forget=settings is FAST_AND_FORGETFUL)
     _check_version(cluster)
     _end_older_server(cluster)
     options = SETTINGS | dict(settings or {}) | {"port": str(port), "unix_socket_directories": _sockets(home)}
@@ -174,7 +174,9 @@ def _write_for(account: Account | None, path: Path, text: str) -> Path:
     return path
 
 
-def _initdb(binaries: Path, cluster: Path, password: str, account: Account | None) -> None:
+def _initdb(
+    binaries: Path, cluster: Path, password: str, account: Account | None, *, forget: bool
+) -> None:
     """Make the cluster under another name first, so that an interrupted start leaves nothing half made."""
     partial = cluster.with_name("partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -182,6 +184,7 @@ def _initdb(binaries: Path, cluster: Path, password: str, account: Account | Non
     command = [str(binaries / "initdb"), "-D", str(partial), "-U", ADMIN, "--auth=scram-sha-256"]
     command += [f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C"]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+    command += ["--no-sync"] if forget else []
     run = subprocess.run(
         command,
         cwd=cluster.parent,

@@ -71,10 +71,6 @@ class Supervisor:
         for running in reversed(self._running):
             kill(running.process)
 
-    def pid(self, name: str) -> int:
-        """Return the process of a program."""
-        return next(running.process.pid for running in self._running if running.program.name == name)
-
     async def _watch(self, running: _Running) -> None:
         """Wait for the program to end or to hang, and start it again, for ever."""
         failures = 0
@@ -109,7 +105,9 @@ class Supervisor:
 def _spawn_logged(program: Program, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         log.chmod(0o600)
-        return spawn(program, output)
+        process = spawn(program, output)
+    log.with_suffix(".pid").write_text(f"{process.pid}\n")
+    return process
 
 
 async def _becomes_ready(running: _Running) -> bool:

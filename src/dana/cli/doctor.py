@@ -1,0 +1,112 @@
+"""`dana doctor`: one line for each thing that Dana needs, with what to do when it isn't there."""
+
+import asyncio
+import importlib.util
+import json
+import resource
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dana.cli.installation import installation
+from dana.cli.terminal import console, is_terminal, print_json
+from dana.platform import deadletters, migrations
+from dana.platform.local import checks
+from dana.platform.local.envoy import find_envoy
+from dana.platform.local.postgres import find_binaries
+from dana.platform.local.programs import CannotStartError
+from dana.platform.local.valkey import find_server
+
+ROOT = Path(__file__).parents[3]
+WANTED_DESCRIPTORS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: fine, or what to do."""
+
+    name: str
+    is_fine: bool
+    says: str
+
+
+def doctor(data_dir: Path) -> None:
+    """Check everything; ends with code 1 when something is missing."""
+    findings = [_look(name, look) for name, look in _checks(data_dir)]
+    for finding in findings:
+        if is_terminal():
+            mark = "[green]✓[/green]" if finding.is_fine else "[red]✗[/red]"
+            console.print(f"  {mark} {finding.name:<20} {finding.says}", soft_wrap=True)
+        else:
+            print_json({"name": finding.name, "is_fine": finding.is_fine, "says": finding.says})
+    sys.exit(0 if all(finding.is_fine for finding in findings) else 1)
+
+
+def _checks(data_dir: Path) -> list[tuple[str, Callable[[], str]]]:
+    return [
+        ("Python", lambda: sys.version.split()[0]),
+        ("PostgreSQL", lambda: str(find_binaries())),
+        ("Valkey", lambda: str(find_server())),
+        ("Envoy", lambda: str(find_envoy())),
+        ("Console", lambda: _built("web")),
+        ("Widget", lambda: _built("widget")),
+        ("Embeddings", _embeddings),
+        ("Open files", _descriptors),
+        ("Data folder", lambda: _folder(data_dir)),
+        ("Running", lambda: _running(data_dir)),
+        ("Database", lambda: _database(data_dir)),
+    ]
+
+
+def _look(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, look())
+    except CannotStartError as problem:
+        return Finding(name, False, str(problem))
+
+
+def _built(app: str) -> str:
+    folder = ROOT / app / "dist"
+    if not folder.is_dir():
+        raise CannotStartError(f"{folder} is missing; run `make setup`.")
+    return str(folder)
+
+
+def _embeddings() -> str:
+    missing = [name for name in ("numpy", "onnxruntime") if importlib.util.find_spec(name) is None]
+    return f"without {', '.join(missing)}: search goes by words only" if missing else "onnxruntime is there"
+
+
+def _descriptors() -> str:
+    checks.allow_many_connections()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < WANTED_DESCRIPTORS:
+        raise CannotStartError(f"only {hard} files may be open; each connection needs two. See `ulimit -n`.")
+    return f"{soft} may be open"
+
+
+def _folder(data_dir: Path) -> str:
+    folder = data_dir.absolute()
+    checks.usable_folder(folder)
+    return f"{folder}, {shutil.disk_usage(folder).free // 2**30} GiB free"
+
+
+def _running(data_dir: Path) -> str:
+    try:
+        state = json.loads((data_dir / "instance.json").read_text())
+    except (OSError, ValueError):
+        return "not running on this data folder"
+    return f"at {state['url']} (process {state['pid']})"
+
+
+def _database(data_dir: Path) -> str:
+    with installation(data_dir) as settings:
+        pending = asyncio.run(migrations.plan(settings))
+        if pending:
+            return f"{len(pending)} migrations are pending; `dana up` runs them"
+        dead = len(asyncio.run(deadletters.dead(settings)))
+    if dead:
+        raise CannotStartError(f"{dead} deliveries failed for good; see `dana events dead`.")
+    return "up to date, nothing dead"
