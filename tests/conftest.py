@@ -15,6 +15,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from dana.app import Dana, compose, started
 from dana.contracts.ids import OrgId, UserId, new_id
 from dana.platform.local.postgres import start_postgres
 from dana.platform.local.valkey import start_valkey
@@ -100,24 +101,22 @@ SignUp = Callable[[str], Awaitable[SignedUp]]
 
 
 @pytest.fixture(scope="session")
-async def dana(settings: Settings) -> AsyncIterator["Dana"]:
+async def dana(settings: Settings) -> AsyncIterator[Dana]:
     """Run the whole application, all services in this process, without the gateway."""
-    from dana.app import compose, started
-
     whole = compose(settings)
     async with started(whole):
         yield whole
 
 
 @pytest.fixture
-async def client(dana: "Dana") -> AsyncIterator[httpx.AsyncClient]:
+async def client(dana: Dana) -> AsyncIterator[httpx.AsyncClient]:
     """Speak to the whole application as nobody."""
     async with _client(dana) as http:
         yield http
 
 
 @pytest.fixture
-async def sign_up(dana: "Dana") -> AsyncIterator[SignUp]:
+async def sign_up(dana: Dana) -> AsyncIterator[SignUp]:
     """Sign somebody up."""
     async with AsyncExitStack() as stack:
 
@@ -145,7 +144,7 @@ async def signed_up(sign_up: SignUp) -> SignedUp:
     return await sign_up("Ana")
 
 
-def _client(dana: "Dana") -> httpx.AsyncClient:
+def _client(dana: Dana) -> httpx.AsyncClient:
     address = f"10.0.{randrange(256)}.{randrange(256)}"  # noqa: S311 - so that nobody shares a sign-in limit
     transport = httpx.ASGITransport(app=dana.http, client=(address, 4242))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60)
