@@ -1,0 +1,1 @@
+"""The verbs of knowledge: upload, index, retry, delete, search, quote."""

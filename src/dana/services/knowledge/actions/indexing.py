@@ -1,0 +1,133 @@
+"""The way of a document from queued to searchable. Each step commits and is announced; any may be repeated."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+
+from dana.contracts.events import DocumentChanged
+from dana.contracts.ids import DocumentId, OrgId
+from dana.contracts.views import DocumentStatus, DocumentView
+from dana.platform.database import Tx
+from dana.platform.identity import SYSTEM
+from dana.platform.shards import Shards
+from dana.services.knowledge import store
+from dana.services.knowledge.adapters.parsing import parse
+from dana.services.knowledge.models import lexical
+from dana.services.knowledge.models.documents import UnreadableError, kind_of, may_become, title_of
+from dana.services.knowledge.models.passages import Parsed, Passage, cut
+
+if TYPE_CHECKING:
+    from dana.services.knowledge.adapters.embedding.meaning import Meaning
+
+PARSING_PROGRESS = 0.1
+INDEXING_PROGRESS = 0.3
+WRITING_PROGRESS = 0.95
+EMBEDDED_AT_ONCE = 16  # passages; after each batch the progress is told
+WENT_WRONG = "Something went wrong on our side. Try again; if it happens again, tell the operator."
+
+log = structlog.get_logger(__name__)
+
+
+class GoneError(Exception):
+    """The document was deleted, or somebody else finished it, while it was worked on."""
+
+
+class Indexer:
+    """Makes documents searchable."""
+
+    def __init__(self, shards: Shards, meaning: "Meaning | None") -> None:
+        self._shards = shards
+        self._meaning = meaning
+
+    async def index(self, org_id: OrgId, document_id: DocumentId) -> None:
+        """Parse, embed and index a document. What can't be read fails with its reason; bugs are raised."""
+        try:
+            document = await self._move(org_id, document_id, DocumentStatus.PARSING, PARSING_PROGRESS)
+            passages, title = await self._passages(org_id, document)
+            await self._move(org_id, document_id, DocumentStatus.INDEXING, INDEXING_PROGRESS)
+            vectors = await self._vectors(org_id, document_id, passages)
+            await self._publish(org_id, document_id, title, passages, vectors)
+        except UnreadableError as error:
+            await self.fail(org_id, document_id, str(error))
+        except GoneError:
+            log.info("indexing_left", document=str(document_id))
+
+    async def fail(self, org_id: OrgId, document_id: DocumentId, reason: str) -> None:
+        """Let a document fail, visibly; does nothing when it is finished or gone."""
+        async with self._shards.tx(org_id, SYSTEM) as tx:
+            document = await store.lock_document(tx, document_id)
+            if document and may_become(document.status, DocumentStatus.FAILED):
+                failed = await store.change_document(
+                    tx, document_id, DocumentStatus.FAILED, 0.0, error=reason
+                )
+                tx.emit(DocumentChanged(document=failed))
+
+    async def _passages(self, org_id: OrgId, document: DocumentView) -> tuple[list[Passage], str]:
+        async with self._shards.read(org_id) as tx:
+            content = await store.file_content(tx, document.id)
+        kind = kind_of(document.filename)
+        if content is None or kind is None:
+            raise GoneError
+        parsed = await parse(kind, content)
+        title = _title(parsed, document.filename)
+        passages = cut(parsed.blocks, title)
+        if not passages:
+            raise UnreadableError("The file holds no text.")
+        return passages, title
+
+    async def _vectors(
+        self, org_id: OrgId, document_id: DocumentId, passages: Sequence[Passage]
+    ) -> list[bytes] | None:
+        if self._meaning is None:
+            return None
+        vectors: list[bytes] = []
+        for start in range(0, len(passages), EMBEDDED_AT_ONCE):
+            vectors += await self._meaning.of_passages(passages[start : start + EMBEDDED_AT_ONCE])
+            if len(vectors) < len(passages):
+                share = len(vectors) / len(passages)
+                progress = INDEXING_PROGRESS + share * (WRITING_PROGRESS - INDEXING_PROGRESS)
+                await self._move(org_id, document_id, DocumentStatus.INDEXING, progress)
+        return vectors
+
+    async def _publish(
+        self,
+        org_id: OrgId,
+        document_id: DocumentId,
+        title: str,
+        passages: list[Passage],
+        vectors: list[bytes] | None,
+    ) -> None:
+        """Write everything in one transaction: a document is searchable as a whole or not at all."""
+        async with self._shards.tx(org_id, SYSTEM) as tx:
+            await _still(tx, document_id, DocumentStatus.SEARCHABLE)
+            await store.insert_passages(tx, document_id, passages, vectors)
+            texts = [f"{title}\n{passage.heading}\n{passage.text}" for passage in passages]
+            for part, start in enumerate(range(0, len(texts), store.PART_PASSAGES)):
+                grams, places = lexical.places(texts[start : start + store.PART_PASSAGES], start)
+                await store.insert_postings(tx, document_id, part, grams, places)
+            searchable = await store.change_document(
+                tx, document_id, DocumentStatus.SEARCHABLE, 1.0, title=title, passages=len(passages)
+            )
+            await store.count_corpus(tx, documents=1, passages=len(passages))
+            tx.emit(DocumentChanged(document=searchable))
+
+    async def _move(
+        self, org_id: OrgId, document_id: DocumentId, status: DocumentStatus, progress: float
+    ) -> DocumentView:
+        async with self._shards.tx(org_id, SYSTEM) as tx:
+            await _still(tx, document_id, status)
+            document = await store.change_document(tx, document_id, status, progress)
+            tx.emit(DocumentChanged(document=document))
+        return document
+
+
+async def _still(tx: Tx, document_id: DocumentId, status: DocumentStatus) -> None:
+    document = await store.lock_document(tx, document_id)
+    if document is None or not may_become(document.status, status):
+        raise GoneError
+
+
+def _title(parsed: Parsed, filename: str) -> str:
+    title = " ".join((parsed.title or "").split())
+    return title[:200] if title else title_of(filename)

@@ -1,0 +1,1 @@
+"""The nouns of knowledge and their rules; pure functions, no I/O."""

@@ -1,0 +1,75 @@
+"""The terms of lexical search: pieces of four letters, which need no stemmer and suit nearly every language.
+
+"Refunds" and "refunded" share `_ref refu efun fund`. Scripts that don't put spaces between words, and those
+whose words are short, are cut into pieces of two.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from itertools import groupby
+from zlib import crc32
+
+PIECE = 4
+SHORT_PIECE = 2
+LONGEST_WORD = 40  # longer runs are keys or noise; their beginning is enough
+
+
+def _marks() -> str:
+    """Name all combining marks as ranges of a character class; `\\w` leaves out most vowel signs."""
+    points = [p for p in range(0x300, 0x20000) if unicodedata.category(chr(p)).startswith("M")]
+    runs = [list(run) for _, run in groupby(enumerate(points), key=lambda pair: pair[1] - pair[0])]
+    return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)
+
+
+_WORD = re.compile(rf"(?:[^\W_]|[{_marks()}])+")
+_ACCENTS = re.compile(r"[\u0300-\u036f]")
+# Thai to Myanmar, Khmer, Devanagari to Malayalam, Hangul, kana and Chinese characters
+_DENSE = re.compile(
+    r"[\u0900-\u0d7f\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+    r"\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+
+
+def fold(text: str) -> str:
+    """Make equal what reads equal: case, accents, width."""
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", text))).casefold()
+
+
+def words(text: str) -> list[str]:
+    """Return the folded words of a text, with their combining marks."""
+    return _WORD.findall(fold(text))
+
+
+def grams(text: str) -> Counter[int]:
+    """Count the terms of a text, each as a number."""
+    counted: Counter[int] = Counter()
+    for word in words(text):
+        counted.update(gram_numbers(word))
+    return counted
+
+
+@lru_cache(maxsize=100_000)
+def gram_numbers(word: str) -> tuple[int, ...]:
+    """Return the terms of one folded word as signed 32-bit numbers."""
+    return tuple(number(piece) for piece in pieces(word[:LONGEST_WORD]))
+
+
+def pieces(word: str) -> list[str]:
+    """Cut one folded word."""
+    if _DENSE.search(word):
+        return _cut(word, SHORT_PIECE)
+    return _cut(f"_{word}_", PIECE)
+
+
+def number(piece: str) -> int:
+    """Turn a piece into a number that fits PostgreSQL's integer."""
+    unsigned = crc32(piece.encode())
+    return unsigned - (1 << 32) if unsigned >= 1 << 31 else unsigned
+
+
+def _cut(word: str, length: int) -> list[str]:
+    if len(word) <= length:
+        return [word]
+    return [word[i : i + length] for i in range(len(word) - length + 1)]
