@@ -56,15 +56,12 @@ class Feed:
             self._opened = asyncio.create_task(self._open())
         await asyncio.shield(self._opened)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Follow it no longer."""
         self._fanout.unsubscribe(self.org_id)
-        if self._patience is not None:
-            self._patience.cancel()
-        tasks = [task for task in (self._opened, self._catching_up) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for running in (self._patience, self._opened, self._catching_up):
+            if running is not None:
+                running.cancel()
 
     def add(self, client: Client) -> None:
         """Deliver to this client from the next event on."""

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from prometheus_client import Counter, Gauge
 
 from dana.contracts.ids import OrgId
 from dana.platform.ephemera import Ephemera, origin_of
-from dana.platform.errors import Invalid, Problem, Unauthenticated
+from dana.platform.errors import Invalid, Unauthenticated
 from dana.platform.fanout import Fanout
 from dana.platform.identity import Keys, Member, Visitor
 from dana.platform.shards import Shards
@@ -28,6 +27,7 @@ MAX_SOCKETS = 15_000  # below the 20,000 descriptors that a small machine allows
 MAX_SOCKETS_OF_ORGANIZATION = 10_000
 MAX_SOCKETS_OF_PERSON = 40  # tabs and devices
 MAX_FRAMES_PER_SECOND = 40
+MAX_TYPING_IN = 20  # conversations at once, by one person
 LINGER_SECONDS = 15.0  # a reload should find the feed still there
 FAREWELLS_AT_ONCE = 500
 FAREWELL_PAUSE_SECONDS = 0.05
@@ -58,7 +58,7 @@ class Hub:
         self._sockets_of: defaultdict[UUID, int] = defaultdict(int)
         self._beats: list[set[Client]] = [set() for _ in range(models.HEARTBEAT_SECONDS)]
         self._now_beating = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._joining: set[asyncio.Task[None]] = set()
         self._last_seen: dict[OrgId, int] = {}
         self._is_closing = False
 
@@ -71,7 +71,9 @@ class Hub:
             socket.close(refusal.code, refusal.reason)
             return None
         feed = self._seat(client)
-        self._spawn(self._join(client, feed, position))
+        task = asyncio.create_task(self._join(client, feed, position))
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
         return client
 
     def hear(self, client: Client, frame: bytes) -> None:
@@ -134,10 +136,11 @@ class Hub:
             _close(client, Close.RESTART, "restarting")
             if number % FAREWELLS_AT_ONCE == 0:
                 await asyncio.sleep(FAREWELL_PAUSE_SECONDS)
-        for task in tuple(self._tasks):
+        for task in tuple(self._joining):
             task.cancel()
-        feeds = list(self._feeds.values())
-        await asyncio.gather(*self._tasks, *(feed.close() for feed in feeds), return_exceptions=True)
+        await asyncio.gather(*self._joining, return_exceptions=True)
+        for feed in self._feeds.values():
+            feed.close()
         self._feeds.clear()
 
     async def _join(self, client: Client, feed: Feed, position: int | None) -> None:
@@ -146,8 +149,8 @@ class Hub:
             start = feed.cursor if position is None else position
             client.socket.send(models.hello(start))
             await replay(feed, self._log, client, start)
-        except Problem as problem:
-            log.warning("join_failed", organization_id=str(feed.org_id), error=problem.detail)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the client comes back and tries again
+            log.warning("join_failed", organization_id=str(feed.org_id), error=repr(error))
             _close(client, Close.TRY_LATER, "try again in a moment")
 
     def _admit(self, socket: Socket, token: str, cursor: str | None) -> tuple[Client, int | None]:
@@ -191,9 +194,9 @@ class Hub:
         )
 
     def _show_typing(self, client: Client, typing: Typing) -> None:
-        if typing.is_typing:
+        if typing.is_typing and len(client.typing_in) < MAX_TYPING_IN:
             client.typing_in.add(typing.conversation_id)
-        else:
+        elif not typing.is_typing:
             client.typing_in.discard(typing.conversation_id)
         self._ephemera.publish(
             client.who.org_id,
@@ -215,12 +218,7 @@ class Hub:
     def _retire(self, feed: Feed) -> None:
         if not feed.pins and self._feeds.get(feed.org_id) is feed:
             del self._feeds[feed.org_id]
-            self._spawn(feed.close())
-
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            feed.close()
 
 
 def _person(who: Member | Visitor) -> UUID:
