@@ -11,6 +11,7 @@ from dana.contracts.views import Action, Author, ConversationView, MemberView, R
 from dana.platform.database import Tx
 from dana.platform.errors import Conflict, Invalid, Missing
 from dana.services.conversations import actions, store
+from dana.services.conversations.jobs import jobs
 from dana.services.conversations.models.nouns import Counts, Filter
 from tests.services.conversations.desk import Desk
 
@@ -196,12 +197,8 @@ async def test_the_clock_wakes_sleepers_and_calls_a_person_where_nobody_answered
         change.asked_at = datetime.now(UTC) - actions.ANSWER_PATIENCE - timedelta(seconds=1)
         change.set()
         await store.save(tx, change)
-    due = {d.conversation_id for d in await actions.find_due(desk.shards, datetime.now(UTC))}
-    assert {sleeper.id, waiting.id} <= due
-    assert fresh.id not in due
-    for conversation_id in (sleeper.id, waiting.id, fresh.id):
-        async with desk.tx() as tx:
-            await actions.follow_clock(tx, conversation_id)
+    [clock] = jobs(desk.shards)
+    await clock.run()
     assert [(await desk.view(c.id)).status for c in (sleeper, waiting, fresh)] == [
         Status.OPEN,
         Status.OPEN,

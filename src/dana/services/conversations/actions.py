@@ -272,9 +272,9 @@ async def count(tx: Tx) -> Counts:
     return await store.counts(tx)
 
 
-async def find_due(shards: Shards, now: datetime) -> list[Due]:
-    """Name the conversations of all organizations that the clock must wake."""
-    return await store.due(shards, now - ANSWER_PATIENCE, DUE_AT_ONCE)
+async def find_due(shards: Shards, shard: str, now: datetime) -> list[Due]:
+    """Name the conversations of all organizations of a shard that the clock must wake."""
+    return await store.due(shards, shard, now - ANSWER_PATIENCE, DUE_AT_ONCE)
 
 
 async def _save(tx: Tx, change: Change, key: str | None = None) -> ConversationView:

@@ -19,7 +19,7 @@ from dana.contracts.views import (
     Role,
     Status,
 )
-from dana.platform.database import Tx
+from dana.platform.database import Tx, outages_are_problems
 from dana.platform.errors import Missing
 from dana.platform.shards import Shards
 from dana.services.conversations.models.acts import PREVIEW_CHARACTERS, Change
@@ -30,12 +30,23 @@ _citations = msgspec.json.Decoder(tuple[Citation, ...])
 
 _INBOX = "id, name, channel, public_key, greeting, is_assistant_enabled, created_at"
 
-_CONVERSATION = """
+_COLUMNS = """
   c.id, c.inbox_id, c.status, c.assignee_id, c.assignee_name, c.last_seq, c.last_text, c.last_author,
   c.unread_count, c.version, c.snoozed_until, c.last_activity_at, c.created_at,
   p.id as contact_id, p.name as contact_name, p.email as contact_email, p.created_at as contact_created_at
-  from conversations.conversations c
+"""
+
+_JOINED = """
+  conversations.conversations c
   join conversations.contacts p on p.org_id = c.org_id and p.id = c.contact_id
+"""
+
+_CONVERSATION = f"{_COLUMNS} from {_JOINED}"
+
+_LOCK = f"""
+  select {_COLUMNS}, c.turn, c.asked_at, i.is_assistant_enabled
+    from {_JOINED} join conversations.inboxes i on i.org_id = c.org_id and i.id = c.inbox_id
+   where c.id = $1 for no key update of c
 """
 
 _MESSAGE = """
@@ -152,8 +163,7 @@ async def add_conversation(tx: Tx, view: ConversationView, start_key: str | None
 
 async def lock(tx: Tx, conversation_id: ConversationId) -> Change:
     """Lock a conversation until the transaction ends, ready to be changed; raises Missing."""
-    row = await tx.fetchrow("select * from conversations.lock_conversation($1, null)", conversation_id)
-    return _locked(tx, row)
+    return _locked(tx, await tx.fetchrow(_LOCK, conversation_id))
 
 
 async def lock_to_write(tx: Tx, conversation_id: ConversationId, draft: Draft, plain: Plain) -> Change:
@@ -177,7 +187,8 @@ async def lock_to_write(tx: Tx, conversation_id: ConversationId, draft: Draft, p
         plain.unread_more,
     )
     change = _locked(tx, row)
-    change.is_saved = bool(row and row["is_saved"])
+    if row:
+        change.repeated_seq, change.is_saved = row["repeated_seq"], row["is_saved"]
     return change
 
 
@@ -308,14 +319,12 @@ async def assigned_to(tx: Tx, user_id: UserId, limit: int) -> list[ConversationI
     return sorted(row["id"] for row in rows)
 
 
-async def due(shards: Shards, asked_before: datetime, limit: int) -> list[Due]:
-    """Name what the clock must wake, over all organizations of all shards."""
-    found: list[Due] = []
-    for shard in await shards.names():
+async def due(shards: Shards, shard: str, asked_before: datetime, limit: int) -> list[Due]:
+    """Name what the clock must wake on one shard, over all its organizations; raises Unavailable."""
+    with outages_are_problems():
         pool = await shards.pool(shard)
         rows = await pool.fetch("select * from conversations.due($1, $2)", asked_before, limit)
-        found += [Due(OrgId(row["org_id"]), ConversationId(row["id"]), row["is_snoozed"]) for row in rows]
-    return found
+    return [Due(OrgId(row["org_id"]), ConversationId(row["id"])) for row in rows]
 
 
 async def _inbox(tx: Tx, inbox_id: InboxId, locking: str) -> InboxView:
@@ -337,7 +346,6 @@ def _locked(tx: Tx, row: asyncpg.Record | None) -> Change:
         asked_at=row["asked_at"],
         is_assistant_enabled=row["is_assistant_enabled"],
         now=tx.now,
-        repeated_seq=row["repeated_seq"],
     )
 
 

@@ -66,4 +66,3 @@ class Due(NamedTuple):
 
     org_id: OrgId
     conversation_id: ConversationId
-    is_snoozed: bool
