@@ -18,7 +18,7 @@ _VIEW = (
 
 
 async def insert_document(
-    tx: Tx, document_id: DocumentId, title: str, filename: str, kind: Kind, content: bytes
+    tx: Tx, document_id: DocumentId, *, title: str, filename: str, kind: Kind, content: bytes
 ) -> DocumentView:
     """Store an uploaded file as a queued document."""
     row = await tx.fetchrow(
@@ -135,8 +135,8 @@ async def insert_postings(
     """Store one part of a document's postings."""
     await tx.execute(
         "insert into knowledge.postings (gram, document_id, part, found, places)"
-        " select gram, $1, $2, count(*), array_agg(place) from unnest($3::int[], $4::int[]) as t (gram, place)"
-        " group by gram",
+        " select gram, $1, $2, count(*), array_agg(place)"
+        " from unnest($3::int[], $4::int[]) as t (gram, place) group by gram",
         document_id,
         part,
         grams,

@@ -25,7 +25,9 @@ async def upload(tx: Tx, filename: str, content: bytes) -> DocumentView:
         raise Invalid(f"Files of this kind can't be read; send one of {readable}.", field="file")
     if len(content) > MAX_FILE_BYTES:
         raise Invalid(f"The file is larger than {MAX_FILE_BYTES // 2**20} MB; split it.", field="file")
-    document = await store.insert_document(tx, DocumentId(new_id()), title_of(name), name, kind, content)
+    document = await store.insert_document(
+        tx, DocumentId(new_id()), title=title_of(name), filename=name, kind=kind, content=content
+    )
     tx.emit(DocumentQueued(document=document))
     return document
 

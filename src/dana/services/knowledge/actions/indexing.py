@@ -1,4 +1,4 @@
-"""The way of a document from queued to searchable. Each step commits and is announced; any may be repeated."""
+"""The way of a document from queued to searchable. Each step commits, is announced, and may be repeated."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

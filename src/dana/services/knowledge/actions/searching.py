@@ -1,7 +1,7 @@
 """Search and quote: the one path for the test page, the assistant and the evaluation.
 
 question ─► vector (before the transaction)
-         ─► one snapshot: BM25 ∪ nearest vectors ─► fused ─► the best passages ─► reranked by their best sentence
+         ─► one snapshot: BM25 and nearest vectors ─► fused ─► the best, reranked by their best sentence
          ─► quote: the best sentences of the best passages, matched word by word
 """
 

@@ -17,7 +17,7 @@ LONGEST_WORD = 40  # longer runs are keys or noise; their beginning is enough
 
 
 def _marks() -> str:
-    """Name all combining marks as ranges of a character class; `\\w` leaves out most vowel signs."""
+    r"""Name all combining marks as ranges of a character class; `\w` leaves out most vowel signs."""
     points = [p for p in range(0x300, 0x20000) if unicodedata.category(chr(p)).startswith("M")]
     runs = [list(run) for _, run in groupby(enumerate(points), key=lambda pair: pair[1] - pair[0])]
     return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)
@@ -30,6 +30,11 @@ _DENSE = re.compile(
     r"[\u0900-\u0d7f\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Make a set of words written one after the other."""
+    return frozenset(text.split())
 
 
 def fold(text: str) -> str:

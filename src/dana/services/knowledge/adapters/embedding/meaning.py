@@ -37,7 +37,9 @@ class Meaning:
     async def of_question(self, question: str) -> Vectors:
         """Return the vector of a question."""
         loop = asyncio.get_running_loop()
-        return (await loop.run_in_executor(self._asking, self._model.embed, [question]))[0]
+        vectors: Vectors = await loop.run_in_executor(self._asking, self._model.embed, [question])
+        vector: Vectors = vectors[0]
+        return vector
 
     async def match(self, question: str, sentences: Sequence[str]) -> list[float]:
         """Tell for each sentence how well the words of a question are met by its words (MaxSim)."""

@@ -15,7 +15,10 @@ from dana.services.knowledge.models.documents import UnreadableError
 from dana.services.knowledge.models.passages import Block, Parsed
 
 DAMAGED = "The file is named .docx, but it is not a Word document, or it is damaged. Save it again."
-BOMB = f"The file unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MB, which no real document does; it was not opened."
+BOMB = (
+    f"The file unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MB, which no real document does;"
+    " it was not opened."
+)
 LEAST_HALF_POINTS = 4  # smaller letters can't be read by people
 
 

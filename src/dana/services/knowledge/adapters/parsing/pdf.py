@@ -54,7 +54,7 @@ def _reason(error: pypdfium2.PdfiumError) -> UnreadableError:
 def _title(document: pypdfium2.PdfDocument) -> str | None:
     title = str(document.get_metadata_dict().get("Title") or "").strip()
     is_a_name = bool(
-        re.search(r"\.(docx?|pdf|tex|indd|html?)$|^(untitled|microsoft word)|^\W*$", title, re.I)
+        re.search(r"\.(docx?|pdf|tex|indd|html?)$|^(untitled|microsoft word)|^\W*$", title, re.IGNORECASE)
     )
     return None if is_a_name else title
 
@@ -77,8 +77,11 @@ def _visible_text(text_page: pypdfium2.PdfTextPage, hidden: set[int]) -> str:
 
 
 def _hidden_objects(page: pypdfium2.PdfPage) -> set[int]:
-    """Find text that people can't see. A page whose every letter is invisible over an image was scanned and
-    recognised: its letters are what the image shows, so they stay."""
+    """Find text that people can't see.
+
+    A page whose every letter is invisible over an image was scanned and recognised: its letters are what the
+    image shows, so they stay.
+    """
     texts = list(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_TEXT], max_depth=4))
     grounds = [
         each.get_bounds()
@@ -107,7 +110,7 @@ def _is_tiny(text: pypdfium2.PdfObject) -> bool:
     if not pdfium.FPDFTextObj_GetFontSize(text.raw, size):
         return False
     matrix = text.get_matrix()
-    return size.value * max(abs(matrix.d), abs(matrix.b)) < LEAST_POINTS
+    return bool(size.value * max(abs(matrix.d), abs(matrix.b)) < LEAST_POINTS)
 
 
 def _is_white(text: pypdfium2.PdfObject) -> bool:
@@ -115,7 +118,7 @@ def _is_white(text: pypdfium2.PdfObject) -> bool:
     if not pdfium.FPDFPageObj_GetFillColor(text.raw, *parts):
         return False
     *colour, opacity = (part.value for part in parts)
-    return min(colour) >= WHITE or opacity == 0
+    return bool(min(colour) >= WHITE or opacity == 0)
 
 
 def _is_on(text: pypdfium2.PdfObject, grounds: list[tuple[float, float, float, float]]) -> bool:
