@@ -15,10 +15,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from dana.cli.installation import installation
 from dana.contracts.ids import new_id
 from dana.platform.database import address, open_pool
-from dana.platform.secrets import Secrets
-from dana.services.conversations.store import _SAVE
 
 SECONDS = 4.0
 ROLE = "dana_conversations"
@@ -42,9 +41,10 @@ class _Target:
 
 async def measure(data_dir: Path, at_once: int) -> Raw:
     """Append messages with so many writers for a few seconds, to the organizations of a running Dana."""
-    server = (data_dir / "run" / "database_url").read_text().strip()
+    with installation(data_dir) as settings:
+        server = settings.database_url
+        password = settings.secrets.password(ROLE)
     targets = await _targets(server)
-    password = Secrets.load(data_dir / "secrets").password(ROLE)
     pools = {
         database: await open_pool(address(server, database=database, user=ROLE, password=password), at_once)
         for database in {target.database for target in targets}
@@ -68,7 +68,9 @@ async def _targets(server: str) -> list[_Target]:
     for row in rows:
         shard = await asyncpg.connect(address(server, database=row["database"]))
         conversations = await shard.fetch(
-            "select id from conversations.conversations where org_id = $1", row["id"]
+            "select id from conversations.conversations"
+            " where org_id = $1 and status = 'open' and unread_count = 0",
+            row["id"],
         )
         await shard.close()
         targets += [_Target(row["database"], row["id"], row["epoch"], c["id"]) for c in conversations]
@@ -91,15 +93,31 @@ async def _write(
 async def _append(connection: asyncpg.pool.PoolConnectionProxy, target: _Target) -> None:
     key, now = uuid4().hex, datetime.now(UTC)
     await connection.execute(f"BEGIN; select platform.begin_org('{target.org_id}', {target.epoch})")
-    before = await connection.fetchrow(
-        "select * from conversations.lock_conversation($1, $2)", target.conversation_id, key
+    message_id = new_id()
+    written = await connection.fetchrow(
+        "select * from conversations.lock_to_write"
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        target.conversation_id,
+        key,
+        message_id,
+        "agent",
+        None,
+        "Ana",
+        key,
+        False,
+        now,
+        key,
+        ["open"],
+        False,
+        False,
+        0,
     )
-    assert before is not None  # noqa: S101 - the load has just made it
-    seq = before["last_seq"] + 1
+    assert written is not None  # noqa: S101 - the load has just made it
+    assert written["is_saved"]  # noqa: S101 - an agent's reply to an open, read conversation
     message = {
-        "id": str(new_id()),
+        "id": str(message_id),
         "conversation_id": str(target.conversation_id),
-        "seq": seq,
+        "seq": written["last_seq"] + 1,
         "author": "agent",
         "author_id": None,
         "author_name": "Ana",
@@ -109,11 +127,6 @@ async def _append(connection: asyncpg.pool.PoolConnectionProxy, target: _Target)
         "action": None,
         "citations": [],
     }
-    saved = [before["assignee_id"], before["assignee_name"], key, "agent", before["unread_count"]]
-    saved += [before["version"] + 1, before["turn"], None, None, now]
-    await connection.execute(
-        _SAVE, target.conversation_id, seq, key, json.dumps([message]), before["status"], *saved
-    )
     event = {
         "id": str(new_id()),
         "type": "message_appended",
