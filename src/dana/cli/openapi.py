@@ -1,13 +1,17 @@
 """`dana openapi`: the API's description, without a database or a server."""
 
 import asyncio
+import logging
 import os
 import sys
 import tempfile
 from typing import Any
 
+import structlog
+
 from dana.app import compose
 from dana.platform.settings import Settings
+from dana.platform.telemetry import configure_logging
 
 NOWHERE = {
     "DANA_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
@@ -17,6 +21,8 @@ NOWHERE = {
 
 def openapi() -> None:
     """Print the document as JSON."""
+    configure_logging("WARNING")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(NOWHERE | {"DANA_DATA": folder, "DANA_PUBLIC_URL": "/"})
         document = asyncio.run(_document())

@@ -1,0 +1,148 @@
+"""`dana up` as a person runs it: starts, survives crashes, refuses a second one, stops and leaves nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dana.platform.local.programs import free_port
+
+START_SECONDS = 90  # the machine may be busy with other tests
+SIGN_UP = {
+    "email": "ana@example.com",
+    "password": "a long enough password",
+    "name": "Ana",
+    "organization": "A",
+}
+
+
+@dataclass
+class Up:
+    """A `dana up` in a process of its own."""
+
+    data: Path
+    port: int
+    process: subprocess.Popen[str]
+    output: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def pid(self, name: str) -> int:
+        return int((self.data / "logs" / f"{name}.pid").read_text())
+
+    def pids(self) -> list[int]:
+        return [self.pid(name) for name in ("postgres", "valkey", "gateway", "services")]
+
+    def is_serving(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+def start(data: Path, port: int) -> Up:
+    output = data.with_suffix(f".{time.monotonic_ns()}.txt")
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dana", "up", "--data", str(data), "--port", str(port)],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={name: text for name, text in os.environ.items() if not name.startswith("DANA_")},
+        )
+    up = Up(data, port, process, output)
+    until(lambda: "Dana is ready" in output.read_text() or process.poll() is not None, START_SECONDS)
+    return up
+
+
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait for it, and return how long that took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "it did not happen in time"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = start(tmp_path_factory.mktemp("up") / "data", free_port())
+    assert running.process.poll() is None, running.output.read_text()
+    yield running
+    if running.process.poll() is None:
+        running.process.kill()
+        running.process.wait()
+
+
+def test_it_serves_the_api_behind_the_gateway(up: Up) -> None:
+    assert up.is_serving()
+    session = httpx.post(f"{up.url}/api/v1/auth/signup", json=SIGN_UP, timeout=30)
+    assert session.status_code == 201, session.text
+    token = session.json()["access_token"]
+    assert httpx.get(f"{up.url}/api/v1/inboxes").status_code == 401
+    inboxes = httpx.get(f"{up.url}/api/v1/inboxes", headers={"authorization": f"Bearer {token}"})
+    assert inboxes.status_code == 200, inboxes.text
+
+
+def test_secrets_and_logs_are_private(up: Up) -> None:
+    private = [*(up.data / "secrets").iterdir(), *(up.data / "logs").glob("*.log")]
+    private += [up.data / "instance.json", up.data / "postgres.password", up.data / "gateway" / "envoy.json"]
+    assert [path for path in private if path.stat().st_mode & 0o077] == []
+
+
+def test_a_second_one_is_refused_in_one_sentence(up: Up) -> None:
+    for data, port, sentence in (
+        (up.data, free_port(), "Dana already runs on"),
+        (up.data.with_name("other"), up.port, f"Port {up.port} is in use"),
+    ):
+        second = start(data, port)
+        assert second.process.wait() == 1
+        said = second.output.read_text()
+        assert said.startswith(sentence)
+        assert len(said.strip().splitlines()) == 1
+    assert up.is_serving()
+
+
+@pytest.mark.parametrize("name", ["services", "gateway", "valkey", "postgres"])
+def test_a_killed_part_comes_back_by_itself(up: Up, name: str) -> None:
+    before = up.pid(name)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: up.pid(name) != before and up.is_serving(), START_SECONDS)
+    login = {name: SIGN_UP[name] for name in ("email", "password")}
+    answer = httpx.post(f"{up.url}/api/v1/auth/login", json=login, timeout=30)
+    assert answer.status_code == 200, answer.text
+
+
+def test_when_it_is_killed_nothing_is_left_and_the_next_goes_on(up: Up) -> None:
+    pids = up.pids()
+    up.process.kill()
+    up.process.wait()
+    until(lambda: not any(is_running(pid) for pid in pids), 30)
+
+    again = start(up.data, up.port)
+    assert again.is_serving(), again.output.read_text()
+    pids = again.pids()
+    login = {name: SIGN_UP[name] for name in ("email", "password")}
+    assert httpx.post(f"{again.url}/api/v1/auth/login", json=login, timeout=30).status_code == 200
+
+    again.process.send_signal(signal.SIGINT)
+    assert again.process.wait(60) == 0
+    assert "Your data stays in" in again.output.read_text()
+    assert not any(is_running(pid) for pid in pids)
