@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { globSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { expect, it } from "vitest";
@@ -24,6 +25,12 @@ it("keeps every file short", () => {
 it("imports downwards only, and no feature imports another", () => {
   const wrong = sources.flatMap((file) => importsOf(file).filter((target) => !mayImport(file, target)).map((target) => `${file} imports ${target}`));
   expect(wrong).toEqual([]);
+});
+
+it("speaks the API as it was last described", () => {
+  const description = readFileSync(join(ROOT, "../schema/openapi.json"));
+  const hash = createHash("sha256").update(description).digest("hex");
+  expect(read(GENERATED), "run `npm run api`").toContain(hash);
 });
 
 it("has no names that say nothing", () => {

@@ -29,19 +29,19 @@ export function useAct(id: string) {
 }
 
 function perform(id: string, act: Act): Promise<Conversation> {
-  const params = { path: { id } };
+  const params = { path: { conversation_id: id } };
   switch (act.verb) {
     case "assign":
-      return unwrap(api.POST("/api/v1/conversations/{id}/assign", { params, body: { assignee_id: act.assigneeId } }));
+      return unwrap(api.POST("/api/v1/conversations/{conversation_id}/assign", { params, body: { assignee_id: act.assigneeId } }));
     case "snooze":
-      return unwrap(api.POST("/api/v1/conversations/{id}/snooze", { params, body: { until: act.until.toISOString() } }));
+      return unwrap(api.POST("/api/v1/conversations/{conversation_id}/snooze", { params, body: { until: act.until.toISOString() } }));
     case "take-over":
-      return unwrap(api.POST("/api/v1/conversations/{id}/take-over", { params }));
+      return unwrap(api.POST("/api/v1/conversations/{conversation_id}/take-over", { params }));
     case "resolve":
-      return unwrap(api.POST("/api/v1/conversations/{id}/resolve", { params }));
+      return unwrap(api.POST("/api/v1/conversations/{conversation_id}/resolve", { params }));
     case "reopen":
-      return unwrap(api.POST("/api/v1/conversations/{id}/reopen", { params }));
+      return unwrap(api.POST("/api/v1/conversations/{conversation_id}/reopen", { params }));
     case "read":
-      return unwrap(api.POST("/api/v1/conversations/{id}/read", { params }));
+      return unwrap(api.POST("/api/v1/conversations/{conversation_id}/read", { params }));
   }
 }

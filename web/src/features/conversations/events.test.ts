@@ -59,6 +59,10 @@ function messagePages(...items: Message[]): MessagePages {
   return { pages: [{ items, next_cursor: null, org_cursor: 0 }], pageParams: [undefined] };
 }
 
+function append(seq: number): ConversationEvent {
+  return { type: "message_appended", conversation: conversation("a", { version: seq }), message: message(seq) };
+}
+
 const FILTERS: readonly Filter[] = [{ status: "open" }, { status: "pending" }, { status: "resolved" }, { status: "open", assigneeId: "maya" }];
 
 describe("the list of conversations", () => {
@@ -115,12 +119,6 @@ describe("the list of conversations", () => {
 });
 
 describe("the messages of a conversation", () => {
-  const append = (seq: number): ConversationEvent => ({
-    type: "message_appended",
-    conversation: conversation("a", { version: seq }),
-    message: message(seq),
-  });
-
   it("grow in order, and a repeated event changes nothing", () => {
     const cache = new QueryClient();
     cache.setQueryData(keys.messages("a"), messagePages(message(1)));

@@ -96,8 +96,8 @@ async function deliver(cache: QueryClient, outgoing: Outgoing, attempt: number):
 
 function post(outgoing: Outgoing): Promise<Message> {
   return unwrap(
-    api.POST("/api/v1/conversations/{id}/messages", {
-      params: { path: { id: outgoing.conversationId }, header: { "Idempotency-Key": outgoing.key } },
+    api.POST("/api/v1/conversations/{conversation_id}/messages", {
+      params: { path: { conversation_id: outgoing.conversationId }, header: { "Idempotency-Key": outgoing.key } },
       body: { text: outgoing.text, is_private: outgoing.isPrivate },
     }),
   );

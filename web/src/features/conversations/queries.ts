@@ -62,7 +62,7 @@ export function listQuery(filter: Filter) {
 export function conversationQuery(id: string) {
   return queryOptions({
     queryKey: keys.one(id),
-    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/conversations/{id}", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/conversations/{conversation_id}", { params: { path: { conversation_id: id } }, signal })),
   });
 }
 
@@ -71,8 +71,8 @@ export function messagesQuery(id: string) {
     queryKey: keys.messages(id),
     queryFn: ({ pageParam, signal }): Promise<MessagePage> =>
       unwrap(
-        api.GET("/api/v1/conversations/{id}/messages", {
-          params: { path: { id }, query: { before: pageParam, limit: MESSAGES_A_PAGE } },
+        api.GET("/api/v1/conversations/{conversation_id}/messages", {
+          params: { path: { conversation_id: id }, query: { before: pageParam === undefined ? undefined : Number(pageParam), limit: MESSAGES_A_PAGE } },
           signal,
         }),
       ),

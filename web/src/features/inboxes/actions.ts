@@ -21,7 +21,7 @@ export function useCreateInbox(onCreated?: (inbox: Inbox) => void) {
 export function useChangeInbox(id: string, onChanged?: () => void) {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: (settings: Settings) => unwrap(api.PATCH("/api/v1/inboxes/{id}", { params: { path: { id } }, body: settings })),
+    mutationFn: (settings: Settings) => unwrap(api.PATCH("/api/v1/inboxes/{inbox_id}", { params: { path: { inbox_id: id } }, body: settings })),
     onSuccess: (inbox) => {
       putInbox(cache, inbox);
       notifyDone("Saved.");

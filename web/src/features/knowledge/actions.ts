@@ -6,7 +6,7 @@ import { dropDocument, putDocument } from "./events";
 export function useRetry() {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: (id: string) => unwrap(api.POST("/api/v1/knowledge/documents/{id}/retry", { params: { path: { id } } })),
+    mutationFn: (id: string) => unwrap(api.POST("/api/v1/knowledge/documents/{document_id}/retry", { params: { path: { document_id: id } } })),
     onSuccess: (document) => putDocument(cache, document),
     onError: (error) => notifyFailed("The document was not tried again", error),
   });
@@ -15,7 +15,7 @@ export function useRetry() {
 export function useDelete() {
   const cache = useQueryClient();
   return useMutation({
-    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/knowledge/documents/{id}", { params: { path: { id } } })),
+    mutationFn: (id: string) => unwrap(api.DELETE("/api/v1/knowledge/documents/{document_id}", { params: { path: { document_id: id } } })),
     onSuccess: (_, id) => {
       dropDocument(cache, id);
       notifyDone("Deleted. The assistant no longer uses it.");

@@ -31,9 +31,9 @@ function Passages({ documentId }: { documentId: string }) {
     <Stack gap="md">
       {document.data && <Title order={2}>{document.data.title}</Title>}
       {passages.map((passage) => (
-        <div key={passage.id} className={styles.passage}>
+        <div key={passage.ordinal} className={styles.passage}>
           {passage.heading && <Text size="xs" fw={600} c="dimmed" mb={4}>{passage.heading}</Text>}
-          <Passage text={passage.text} />
+          <Passage text={passage.passage} />
         </div>
       ))}
       {passages.length === 0 && <Text c="dimmed">This document has no passages.</Text>}

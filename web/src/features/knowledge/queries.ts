@@ -33,7 +33,7 @@ export function documentsQuery() {
 export function documentQuery(id: string) {
   return queryOptions({
     queryKey: ["knowledge", "document", id],
-    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/knowledge/documents/{id}", { params: { path: { id } }, signal })),
+    queryFn: ({ signal }) => unwrap(api.GET("/api/v1/knowledge/documents/{document_id}", { params: { path: { document_id: id } }, signal })),
   });
 }
 
@@ -42,8 +42,8 @@ export function passagesQuery(id: string) {
     queryKey: keys.passages(id),
     queryFn: ({ pageParam, signal }) =>
       unwrap(
-        api.GET("/api/v1/knowledge/documents/{id}/passages", {
-          params: { path: { id }, query: { limit: PASSAGES_A_PAGE, cursor: pageParam } },
+        api.GET("/api/v1/knowledge/documents/{document_id}/passages", {
+          params: { path: { document_id: id }, query: { limit: PASSAGES_A_PAGE, cursor: pageParam } },
           signal,
         }),
       ),

@@ -59,7 +59,7 @@ function Results({ found, onOpen }: { found: Found; onOpen(documentId: string): 
             <Anchor component="button" fw={600} ta="start" onClick={() => onOpen(hit.document_id)}>{hit.title}</Anchor>
             <Text size="xs" c="dimmed">score {hit.score.toFixed(2)}</Text>
           </Group>
-          <Passage text={hit.passage} quote={hit.quote} />
+          <Passage text={hit.passage} quote={hit.quote ?? undefined} />
         </div>
       ))}
       <Text size="xs" c="dimmed">{found.items.length} passages in {Math.round(found.took_ms)} ms, by {found.methods.join(" and ")}</Text>
