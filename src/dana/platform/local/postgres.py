@@ -112,7 +112,9 @@ def postgres_program(
         account=account,
         stop_signal=SIGINT,  # PostgreSQL's fast shutdown: cut connections, write a checkpoint, end
     )
-    return program, f"postgresql://{ADMIN}:{quote(password)}@127.0.0.1:{port}/postgres"
+    # The socket in the file system takes a tenth less time than TCP on the loopback.
+    host = quote(_sockets(home), safe="") or "127.0.0.1"
+    return program, f"postgresql://{ADMIN}:{quote(password)}@{host}:{port}/postgres"
 
 
 def find_binaries() -> Path:
@@ -251,6 +253,7 @@ def _answers(port: int) -> bool:
 
 
 def _sockets(home: Path) -> str:
+    """Return the folder of the socket; nothing when its path is too long for one."""
     return str(home) if len(str(home)) < SOCKET_PATH_BYTES else ""
 
 
