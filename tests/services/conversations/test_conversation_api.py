@@ -263,6 +263,14 @@ async def test_ugly_visitors_are_refused_clearly(http: httpx.AsyncClient, desk: 
     assert answer.status_code == 422, answer.text
 
 
+async def test_a_visitor_need_not_say_who_they_are(http: httpx.AsyncClient, desk: Desk) -> None:
+    path = f"/widget/{desk.inbox.public_key}/conversations"
+    for answer in (await http.post(path), await http.post(path, json={}), await http.post(path, json=None)):
+        assert answer.status_code == 201, answer.text
+        view = await desk.view(answer.json()["conversation_id"])
+        assert view.contact.name.startswith("Visitor ")
+
+
 async def test_a_visitor_sees_only_their_own_conversation(
     http: httpx.AsyncClient, desk: Desk, ana: dict[str, str]
 ) -> None:

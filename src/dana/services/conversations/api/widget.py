@@ -80,16 +80,17 @@ async def widget_settings(public_key: FromPath[str], shards: Database) -> Widget
 @post("/{public_key:str}/conversations", operation_id="start_conversation", security=[])
 async def start_conversation(
     public_key: FromPath[str],
-    data: JSONBody[NewVisitor],
     shards: Database,
     keys: Signer,
+    data: JSONBody[NewVisitor | None] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Started:
     """Begin a conversation. A repeat with the same Idempotency-Key, a random UUID, leads to the same one."""
     org_id, inbox_id = await shards.catalog.route(public_key)
+    who = data or NewVisitor()
     async with shards.tx(org_id, SYSTEM) as tx:
         cursor = await shards.cursor(tx)
-        view = await actions.start(tx, inbox_id, data.name, data.email, idempotency_key)
+        view = await actions.start(tx, inbox_id, who.name, who.email, idempotency_key)
     visitor = Visitor(org_id, view.id, view.contact.id, inbox_id, view.contact.name)
     return Started(
         conversation_id=view.id,
