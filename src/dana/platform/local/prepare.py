@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ STEPS = VENV / "steps"
 LOG = ROOT / ".venv.log"
 PYTHON = VENV / "bin" / "python"
 TAIL_LINES = 25
+TICK_SECONDS = 0.2
 QUIET_SECONDS = 10.0  # without a terminal, a sign of life this often
 
 Command = list[str]
@@ -96,6 +98,7 @@ def run_if_due(step: Step) -> None:
         step.run(progress)
     except StepFailedError as failure:
         if not step.is_optional:
+            progress.end("failed")
             raise
         progress.end(f"skipped: {str(failure).splitlines()[-1].strip()}")
         fingerprint = _skipped_today(fingerprint)
@@ -164,9 +167,12 @@ class Progress:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._began = self._spoke = time.monotonic()
+        self._activity = "…"
+        self._began = time.monotonic()
         self._is_terminal = sys.stdout.isatty()
-        self._show("…")
+        self._is_over = threading.Event()
+        self._clock = threading.Thread(target=self._tick, daemon=True)
+        self._clock.start()
 
     def run(self, command: Command, folder: Path = ROOT) -> None:
         """Run a command and show what it does at the moment; raises StepFailedError with its last lines."""
@@ -188,26 +194,30 @@ class Progress:
             for line in process.stdout or ():
                 log.write(line)
                 tail = [*tail[1 - TAIL_LINES :], line.rstrip()]
-                self._show(line.strip())
+                self._activity = line.strip()
         if process.returncode:
             said = "\n".join(f"    {line}" for line in tail)
             raise StepFailedError(f"{self._name} failed (all of it is in {LOG.name}):\n{said}")
 
     def end(self, result: str) -> None:
         """Write the step's final line."""
-        seconds = time.monotonic() - self._began
+        self._is_over.set()
+        self._clock.join()
         start, end = ("\r", "\033[K") if self._is_terminal else ("", "")
-        print(f"{start}  {self._name:<24} {seconds:5.1f} s  {result}{end}", flush=True)  # noqa: T201
+        print(f"{start}  {self._line(result)}{end}", flush=True)  # noqa: T201
 
-    def _show(self, activity: str) -> None:
-        now = time.monotonic()
-        if self._is_terminal:
+    def _tick(self) -> None:
+        """Show that it goes on, also while a command is silent."""
+        while not self._is_over.wait(TICK_SECONDS if self._is_terminal else QUIET_SECONDS):
             width = max(shutil.get_terminal_size().columns - 40, 10)
-            line = f"\r  {self._name:<24} {now - self._began:4.0f} s  {activity[:width]}\033[K"
-            print(line, end="", flush=True)  # noqa: T201
-        elif now - self._spoke > QUIET_SECONDS:
-            self._spoke = now
-            print(f"  {self._name:<24} {activity[:80]}", flush=True)  # noqa: T201
+            line = self._line(self._activity[:width])
+            if self._is_terminal:
+                print(f"\r  {line}\033[K", end="", flush=True)  # noqa: T201
+            else:
+                print(f"  {line}", flush=True)  # noqa: T201
+
+    def _line(self, text: str) -> str:
+        return f"{self._name:<22} {time.monotonic() - self._began:6.1f} s  {text}"
 
 
 def _succeeds(*command: str | Path) -> bool:
