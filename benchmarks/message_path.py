@@ -200,9 +200,8 @@ async def highest(load: Load, data_dir: Path, seconds: float) -> dict[str, Any]:
         lost += load.tally.lost()
         duplicated += load.tally.duplicated()
         is_held = share >= HELD_SHARE and not load.tally.errors
-        print(
-            f"{rate:7.0f}/s: {share:6.1%} in time, {'held' if is_held else 'not held'} {load.tally.errors[:1]}"
-        )
+        verdict = "held" if is_held else f"not held {load.tally.errors[:1]}"
+        print(f"{rate:7.0f}/s: {share:6.1%} in time, {verdict}")
         held, failed = (rate, failed) if is_held else (held, rate)
         rate = rate * 2 if failed == 0 else (held + failed) / 2
         await asyncio.sleep(1)

@@ -18,6 +18,7 @@ import asyncpg
 from dana.cli.installation import installation
 from dana.contracts.ids import new_id
 from dana.platform.database import address, open_pool
+from dana.platform.outbox import EMIT
 
 SECONDS = 4.0
 ROLE = "dana_conversations"
@@ -127,14 +128,7 @@ async def _append(connection: asyncpg.pool.PoolConnectionProxy, target: _Target)
         "action": None,
         "citations": [],
     }
-    event = {
-        "id": str(new_id()),
-        "type": "message_appended",
-        "version": 1,
-        "aggregate_type": "message",
-        "key": str(target.conversation_id),
-        "created_at": now.isoformat(),
-        "payload": {"message": message, "conversation": {"id": str(target.conversation_id)}},
-    }
-    await connection.fetchval("select platform.emit($1, $2)", json.dumps([event]), "{}")
+    payload = {"message": message, "conversation": {"id": str(target.conversation_id)}}
+    event = [new_id()], ["message_appended"], [1], ["message"], [target.conversation_id]
+    await connection.fetchval(EMIT, *event, [json.dumps(payload)], now, "{}")
     await connection.execute("COMMIT")

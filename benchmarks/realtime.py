@@ -109,7 +109,7 @@ class Organization:
             is_private=False,
             created_at=now,
         )
-        outbox = Outbox()
+        outbox = Outbox(datetime.now(UTC))
         outbox.add(MessageAppended(conversation=self._conversation, message=message), now)
         self._fanout.committed(self.id, next(self._cursors), outbox)
 

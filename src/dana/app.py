@@ -124,6 +124,7 @@ async def serve(settings: Settings, on_ready: Callable[[], None]) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # the gateway says in a header of its own where a request is from
                 backlog=BACKLOG_CONNECTIONS,
                 timeout_keep_alive=75,  # longer than the gateway's: it never meets a closing connection
                 timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -29,7 +29,9 @@ async def test_events_and_state_commit_together_with_a_gapless_cursor(
 ) -> None:
     shards = shards_of("conversations")
     seen: list[tuple[int, list[str]]] = []
-    shards.on_commit.append(lambda org_id, first, outbox: seen.append((first, outbox.types)))
+    shards.on_commit.append(
+        lambda org_id, first, outbox: seen.append((first, [event.type for event in outbox.events]))
+    )
 
     async def write(n: int) -> None:
         async with shards.tx(org, SYSTEM) as tx:

@@ -142,7 +142,8 @@ class Bus:
 
     def committed(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
         """Wake the lanes that consume one of these events; called after each commit in this process."""
-        lanes = {lane for kind, lane in self._by_type if kind in outbox.types}
+        types = {event.type for event in outbox.events}
+        lanes = {lane for kind, lane in self._by_type if kind in types}
         for queue in self._queues:
             if queue.lane in lanes:
                 queue.wake.set()

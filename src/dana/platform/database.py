@@ -95,11 +95,11 @@ class Tx(Statements):
         self.shard = shard
         self.actor = actor
         self.now = datetime.now(UTC)
-        self.outbox = Outbox()
+        self.outbox = Outbox(self.now)
 
     def emit(self, event: Event) -> None:
         """Say what happened; published if and only if this transaction commits."""
-        self.outbox.add(event, self.now)
+        self.outbox.add(event)
 
 
 async def open_pool(dsn: str, size: int) -> asyncpg.Pool:

@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import Counter
 
 from dana.contracts.ids import OrgId
-from dana.platform.outbox import Outbox
+from dana.platform.outbox import Outbox, Pending
 from dana.platform.valkey import Valkey
 
 log = structlog.get_logger(__name__)
@@ -89,10 +89,8 @@ class Fanout:
 
     def committed(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
         """Publish what a transaction has committed; called after it has."""
-        parts = [
-            _without_payload(event) if kind in INTERNAL_EVENTS else event
-            for kind, event in zip(outbox.types, outbox.encoded, strict=True)
-        ]
+        created_at = msgspec.json.encode(outbox.created_at)
+        parts = [_travelling(event, created_at) for event in outbox.events]
         message = b"E%b[%b]" % (_cursor.pack(first_cursor), b",".join(parts))
         if len(message) > MAX_MESSAGE_BYTES:
             message = b"P" + _cursor.pack(first_cursor + len(parts) - 1)
@@ -142,9 +140,14 @@ def parse(message: bytes) -> Events | Poke | Fleeting:
     raise ValueError("not a message of this fan-out")
 
 
-def _without_payload(event: bytes) -> bytes:
-    whole = msgspec.json.decode(event, type=Committed)
-    return msgspec.json.encode(Committed(id=whole.id, type=whole.type, created_at=whole.created_at))
+def _travelling(event: Pending, created_at: bytes) -> bytes:
+    return b'{"id":"%b","type":"%b","created_at":%b,"key":%b,"payload":%b}' % (
+        str(event.id).encode(),
+        event.type.encode(),
+        created_at,
+        b"null" if event.key is None else b'"%b"' % str(event.key).encode(),
+        b"{}" if event.type in INTERNAL_EVENTS else event.payload,
+    )
 
 
 def _channel(org_id: OrgId) -> str:

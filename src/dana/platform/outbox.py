@@ -1,6 +1,8 @@
 """Events waiting for their transaction to commit, encoded once for the log, the fan-out and the consumers."""
 
 from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -10,43 +12,42 @@ from dana.platform.identity import Actor
 
 _encoder = msgspec.json.Encoder()
 
+EMIT = "select platform.emit($1, $2, $3, $4, $5, $6, $7, $8)"
+
+
+class Pending(NamedTuple):
+    """An event as it will stand in the log; `payload` is the event as JSON."""
+
+    id: EventId
+    type: str
+    version: int
+    aggregate_type: str
+    key: UUID | None
+    payload: bytes
+
 
 class Outbox:
-    """What one transaction has to say."""
+    """What one transaction has to say, in the order in which it is to be seen."""
 
-    __slots__ = ("encoded", "types")
+    __slots__ = ("created_at", "events")
 
-    def __init__(self) -> None:
-        self.encoded: list[bytes] = []
-        """Each event as JSON: id, type, version, aggregate_type, key, created_at, payload."""
-        self.types: list[str] = []
+    def __init__(self, created_at: datetime) -> None:
+        self.created_at = created_at
+        self.events: list[Pending] = []
 
-    def add(self, event: Event, created_at: datetime) -> None:
-        """Put an event in, in the order in which it is to be seen."""
+    def add(self, event: Event) -> None:
+        """Put an event in."""
         kind = event_type(type(event))
-        self.types.append(kind)
-        self.encoded.append(
-            _encoder.encode(
-                {
-                    "id": EventId(new_id()),
-                    "type": kind,
-                    "version": event.version,
-                    "aggregate_type": kind.partition("_")[0],
-                    "key": event.key(),
-                    "created_at": created_at,
-                    "payload": event,
-                }
-            )
-        )
+        aggregate = kind.partition("_")[0]
+        payload = _encoder.encode(event)
+        self.events.append(Pending(EventId(new_id()), kind, event.version, aggregate, event.key(), payload))
 
-    def as_json(self) -> str:
-        """All events as one JSON array."""
-        return (b"[" + b",".join(self.encoded) + b"]").decode()
+    def arguments(self, actor: Actor) -> tuple[Any, ...]:
+        """Return the arguments of `EMIT`."""
+        ids, types, versions, aggregates, keys, payloads = zip(*self.events, strict=True)
+        texts = [payload.decode() for payload in payloads]
+        who = _encoder.encode({"kind": actor.kind, "id": actor.id, "name": actor.name}).decode()
+        return ids, types, versions, aggregates, keys, texts, self.created_at, who
 
     def __bool__(self) -> bool:
-        return bool(self.encoded)
-
-
-def actor_json(actor: Actor) -> str:
-    """Encode who did it."""
-    return _encoder.encode({"kind": actor.kind, "id": actor.id, "name": actor.name}).decode()
+        return bool(self.events)

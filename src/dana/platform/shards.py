@@ -27,7 +27,7 @@ from dana.platform.database import (
 from dana.platform.errors import Missing, Unavailable
 from dana.platform.identity import SYSTEM, Actor
 from dana.platform.network import open_transactions
-from dana.platform.outbox import Outbox, actor_json
+from dana.platform.outbox import EMIT, Outbox
 from dana.platform.settings import Settings
 
 CATALOG = "dana_catalog"
@@ -169,10 +169,8 @@ class Shards:
             async with _finished(connection):
                 yield tx
                 if tx.outbox:
-                    newest = await connection.fetchval(
-                        "select platform.emit($1, $2)", tx.outbox.as_json(), actor_json(actor)
-                    )
-                    first_cursor = newest - len(tx.outbox.encoded) + 1
+                    newest = await connection.fetchval(EMIT, *tx.outbox.arguments(actor))
+                    first_cursor = newest - len(tx.outbox.events) + 1
         if tx.outbox:
             for listener in self.on_commit:
                 listener(org_id, first_cursor, tx.outbox)

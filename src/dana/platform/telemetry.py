@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -24,6 +25,12 @@ OLDEST = Gauge(
     "dana_backlog_oldest_seconds", "Age of the oldest event that is due.", ["shard", "group", "lane"]
 )
 
+request_context: ContextVar[dict[str, str] | None] = ContextVar("request_context", default=None)
+"""Request, trace and organization of what is being done; stands in every log line written meanwhile.
+
+One mutable dictionary a request, so that what is learnt deeper inside is known at its edge, too.
+"""
+
 _SECRET_KEYS = re.compile(r"password|token|secret|api_?key|authorization|cookie", re.IGNORECASE)
 
 
@@ -31,7 +38,7 @@ def configure_logging(level: str = "INFO") -> None:
     """Send every log line, the libraries' too, to standard error as one JSON object."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _add_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -49,6 +56,11 @@ def configure_logging(level: str = "INFO") -> None:
 def hide_secrets(logger: Any, method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
     """Replace the value of every field whose name says that it is a secret."""
     return {key: "***" if _SECRET_KEYS.search(key) else value for key, value in event.items()}
+
+
+def _add_request(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    known = request_context.get()
+    return {**known, **event} if known else event
 
 
 def _to_json(event: dict[str, Any], **_: Any) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-import structlog
 from litestar import Litestar, Request, Response, Router, get
 from litestar.config.app import AppConfig
 from litestar.di import Provide
@@ -18,6 +17,7 @@ from dana.platform.http.asgi import Application
 from dana.platform.http.observed import Observed
 from dana.platform.http.problems import PROBLEM_RESPONSES, on_bug, on_garbled, on_http_exception, on_problem
 from dana.platform.identity import Keys, Member, Visitor
+from dana.platform.telemetry import request_context
 
 MAX_BODY_BYTES = 26 * 1024 * 1024  # the largest upload (25 MB) and its multipart frame
 
@@ -87,9 +87,9 @@ def bearer_token(request: Request[Any, Any, Any]) -> str:
 
 
 def _noted(request: Request[Any, Any, Any], who: Who) -> Who:
-    """Let the logs say whose request it is; the scope tells the access log, which runs in an outer task."""
-    structlog.contextvars.bind_contextvars(organization=str(who.org_id))
-    request.scope["state"]["organization"] = str(who.org_id)
+    """Let the log lines of this request say whose it is."""
+    if (known := request_context.get()) is not None:
+        known["organization"] = str(who.org_id)
     return who
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import structlog
 
 from dana.platform.http.asgi import Application, Message, Receive, Scope, Send
-from dana.platform.telemetry import REQUESTS
+from dana.platform.telemetry import REQUESTS, request_context
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
@@ -30,10 +30,7 @@ class Observed:
         headers = dict(scope["headers"])
         request_id = _matching(_REQUEST_ID, headers.get(b"x-request-id")) or uuid4().hex
         trace = _TRACEPARENT.match(headers.get(b"traceparent", b"").decode("latin-1"))
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(
-            request_id=request_id, trace_id=trace.group(1) if trace else request_id
-        )
+        request_context.set({"request_id": request_id, "trace_id": trace.group(1) if trace else request_id})
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -59,7 +56,6 @@ class Observed:
                 method=scope["method"],
                 route=route,
                 status=status,
-                organization=scope["state"].get("organization"),
                 duration_ms=round(seconds * 1000, 2),
             )
 

@@ -176,9 +176,7 @@ def _write_for(account: Account | None, path: Path, text: str) -> Path:
     return path
 
 
-def _initdb(
-    binaries: Path, cluster: Path, password: str, account: Account | None, *, forget: bool
-) -> None:
+def _initdb(binaries: Path, cluster: Path, password: str, account: Account | None, *, forget: bool) -> None:
     """Make the cluster under another name first, so that an interrupted start leaves nothing half made."""
     partial = cluster.with_name("partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -92,11 +92,14 @@ end $$;
 
 -- Append events to the log and to what is due; returns the cursor of the last one.
 -- Called last in a transaction: the organization's counter stays locked until the commit.
-create function platform.emit(events json, actor json) returns bigint
+create function platform.emit(
+  ids uuid[], types text[], versions int[], aggregate_types text[], keys uuid[], payloads text[],
+  created_at timestamptz, actor text
+) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog as $$
 declare
   org constant uuid := platform.current_org();
-  many constant int := json_array_length(events);
+  many constant int := cardinality(ids);
   newest bigint;
 begin
   update platform.org_cursor set value = value + many where org_id = org returning value into newest;
@@ -105,15 +108,14 @@ begin
   end if;
   insert into platform.event_log
     (org_id, cursor, id, type, version, aggregate_type, aggregate_id, payload, actor, created_at)
-  select org, newest - many + e.ordinality, (e.value->>'id')::uuid, e.value->>'type',
-         (e.value->>'version')::int, e.value->>'aggregate_type', (e.value->>'key')::uuid,
-         e.value->'payload', emit.actor, (e.value->>'created_at')::timestamptz
-    from json_array_elements(events) with ordinality e;
+  select org, newest - many + e.n, e.id, e.type, e.version, e.aggregate_type, e.key, e.payload::json,
+         emit.actor::json, emit.created_at
+    from unnest(ids, types, versions, aggregate_types, keys, payloads) with ordinality
+         as e (id, type, version, aggregate_type, key, payload, n);
   insert into platform.deliveries (org_id, cursor, consumer_group, lane, key, event_created_at)
-  select org, newest - many + e.ordinality, s.consumer_group, s.lane, (e.value->>'key')::uuid,
-         (e.value->>'created_at')::timestamptz
-    from json_array_elements(events) with ordinality e
-    join platform.subscriptions s on s.event_type = e.value->>'type';
+  select org, newest - many + e.n, s.consumer_group, s.lane, e.key, emit.created_at
+    from unnest(types, keys) with ordinality as e (type, key, n)
+    join platform.subscriptions s on s.event_type = e.type;
   return newest;
 end $$;
 
@@ -268,7 +270,8 @@ revoke execute on all functions in schema platform from public;
 grant usage on schema platform to dana_service;
 grant select on platform.event_log, platform.org_cursor to dana_service;
 grant execute on function
-  platform.current_org(), platform.begin_org(uuid, bigint), platform.emit(json, json),
+  platform.current_org(), platform.begin_org(uuid, bigint), 
+  platform.emit(uuid[], text[], int[], text[], uuid[], text[], timestamptz, text),
   platform.claim(text, text, int, interval, uuid), platform.finish(uuid, bigint, text, text, uuid),
   platform.renew(uuid, bigint, text, text, uuid, interval),
   platform.postpone(uuid, bigint, text, text, uuid, text, interval, boolean),
