@@ -109,8 +109,8 @@ class Organization:
             is_private=False,
             created_at=now,
         )
-        outbox = Outbox(datetime.now(UTC))
-        outbox.add(MessageAppended(conversation=self._conversation, message=message), now)
+        outbox = Outbox(now)
+        outbox.add(MessageAppended(conversation=self._conversation, message=message))
         self._fanout.committed(self.id, next(self._cursors), outbox)
 
 
