@@ -1,4 +1,4 @@
-// Made by `npm run api` from schema/openapi.json, sha256 acd9afcd601cfd4f94e584c6a7113829842c3bc2f9c922c4283de060e8ad6606. Not written by hand.
+// Made by `npm run api` from schema/openapi.json, sha256 23556c6ee60e4e07ddd173a8501daff4b3823e49c60c2f16cc52fb533bb46b7d. Not written by hand.
 export interface paths {
     "/.well-known/jwks.json": {
         parameters: {
@@ -2714,6 +2714,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Written before with the same Idempotency-Key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageView"];
+                };
+            };
             /** @description Document created, URL follows */
             201: {
                 headers: {
@@ -5104,7 +5113,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewVisitor"];
+                "application/json": components["schemas"]["NewVisitor"] | null;
             };
         };
         responses: {
@@ -5317,6 +5326,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Written before with the same Idempotency-Key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageView"];
+                };
+            };
             /** @description Document created, URL follows */
             201: {
                 headers: {

@@ -13,6 +13,7 @@ from dana.platform.errors import Invalid
 from dana.platform.http import decode_cursor, encode_cursor
 from dana.services.conversations import actions
 from dana.services.conversations.api.parameters import (
+    REPEATED,
     Cursor,
     Database,
     Id,
@@ -132,7 +133,7 @@ async def list_messages(
     )
 
 
-@post("/{conversation_id:uuid}/messages", operation_id="post_message")
+@post("/{conversation_id:uuid}/messages", operation_id="post_message", responses=REPEATED)
 async def post_message(
     conversation_id: Id,
     data: JSONBody[NewMessage],

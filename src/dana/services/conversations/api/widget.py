@@ -12,7 +12,15 @@ from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.errors import Missing
 from dana.platform.identity import SYSTEM, Visitor
 from dana.services.conversations import actions
-from dana.services.conversations.api.parameters import Customer, Database, Id, IdempotencyKey, Limit, Signer
+from dana.services.conversations.api.parameters import (
+    REPEATED,
+    Customer,
+    Database,
+    Id,
+    IdempotencyKey,
+    Limit,
+    Signer,
+)
 
 VISITOR_TOKEN_SECONDS = 90 * 24 * 3600  # a customer may come back for an answer weeks later
 
@@ -100,7 +108,9 @@ async def start_conversation(
     )
 
 
-@post("/conversations/{conversation_id:uuid}/messages", operation_id="post_visitor_message")
+@post(
+    "/conversations/{conversation_id:uuid}/messages", operation_id="post_visitor_message", responses=REPEATED
+)
 async def post_visitor_message(
     conversation_id: Id,
     data: JSONBody[VisitorMessage],
