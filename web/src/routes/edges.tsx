@@ -7,7 +7,7 @@ import { Empty, Failed, Loading } from "@/ui/states";
 export function NotFound() {
   return (
     <main>
-      <Empty icon={IconMapOff} title="There is no such page" action={<Button component={Link} to="/">Go to the inbox</Button>}>
+      <Empty level={1} icon={IconMapOff} title="There is no such page" action={<Button component={Link} to="/">Go to the inbox</Button>}>
         The address may be mistyped, or the page has moved.
       </Empty>
     </main>

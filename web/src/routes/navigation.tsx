@@ -7,7 +7,13 @@ import { useIsAdmin } from "@/platform/session/session";
 import { Brand } from "@/ui/brand";
 import styles from "./navigation.module.css";
 
-export function Navigation({ unread }: { unread: number }) {
+interface Props {
+  unread: number;
+  /** Until the first conversation is resolved, the first steps stay at hand. */
+  isNew: boolean;
+}
+
+export function Navigation({ unread, isNew }: Props) {
   const isAdmin = useIsAdmin();
   return (
     <nav className={styles.navigation} aria-label="Main">
@@ -18,7 +24,7 @@ export function Navigation({ unread }: { unread: number }) {
         {isAdmin && <Item to="/assistant" icon={IconSparkles} name="Assistant" />}
         <Item to="/inboxes" icon={IconWorld} name="Inboxes" />
         <Item to="/team" icon={IconUsers} name="Team" />
-        {isAdmin && <Item to="/welcome" icon={IconRocket} name="First steps" isMinor />}
+        {isAdmin && isNew && <Item to="/welcome" icon={IconRocket} name="First steps" isMinor />}
       </ul>
       <div className={styles.profile}><ProfileMenu /></div>
     </nav>

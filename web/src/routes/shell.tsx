@@ -35,7 +35,7 @@ function SignedIn() {
   return (
     <div className={styles.shell}>
       <a href="#main" className={styles.skip}>Skip to the content</a>
-      <Navigation unread={counts.data?.unread ?? 0} />
+      <Navigation unread={counts.data?.unread ?? 0} isNew={counts.data?.resolved === 0} />
       <main id="main" className={styles.main} tabIndex={-1}>
         <LinkBanner state={useLinkState(connection)} onRetry={() => connection.retryNow()} />
         <div className={styles.content}><Outlet /></div>

@@ -5,7 +5,7 @@ import { IconCheck } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { countsQuery } from "@/features/conversations";
 import { DemoLink, InboxForm, inboxesQuery, NEW_INBOX, Snippet, useCreateInbox } from "@/features/inboxes";
-import { documentsQuery, DropArea, SampleButton, upload } from "@/features/knowledge";
+import { documentsQuery, DropArea, SampleButton, upload, UploadList } from "@/features/knowledge";
 import type { Document, Inbox } from "@/platform/api/types";
 import { useSession } from "@/platform/session/session";
 import { Page } from "@/ui/page";
@@ -75,6 +75,7 @@ function Knowledge({ documents }: { documents: readonly Document[] }) {
           <Group gap="sm"><Text size="sm" c="dimmed">Nothing at hand?</Text><SampleButton variant="filled" /></Group>
         </>
       )}
+      <UploadList />
       {documents.length > 0 && (
         <Group justify="space-between">
           <Text size="sm" role="status">

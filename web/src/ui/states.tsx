@@ -8,17 +8,19 @@ interface EmptyProps {
   title: string;
   children: ReactNode;
   action?: ReactNode;
+  /** 1 where nothing else on the page has a heading. */
+  level?: 1 | 2;
 }
 
 /** Nothing here yet: says why, and what to do about it. */
-export function Empty({ icon: Icon, title, children, action }: EmptyProps) {
+export function Empty({ icon: Icon, title, children, action, level = 2 }: EmptyProps) {
   return (
     <Center mih={260} p="lg">
       <Stack align="center" gap="xs" maw={400} ta="center">
         <ThemeIcon size={56} radius="xl" variant="light" aria-hidden>
           <Icon size={28} stroke={1.6} />
         </ThemeIcon>
-        <Title order={2} mt="xs">{title}</Title>
+        <Title order={level} size="h2" mt="xs">{title}</Title>
         <Text c="dimmed">{children}</Text>
         {action && <div style={{ marginTop: 8 }}>{action}</div>}
       </Stack>

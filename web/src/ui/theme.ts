@@ -5,6 +5,10 @@ const tide: MantineColorsTuple = [
   "#eef2fd", "#dde4f8", "#bac8f0", "#94a9e8", "#748fe1", "#5f7edd", "#4866cf", "#3f5bc4", "#344dae", "#273f96",
 ];
 
+const teal: MantineColorsTuple = [
+  "#edf7f4", "#dcf0ea", "#b9e1d5", "#8fcfbc", "#69bca4", "#48a88d", "#2f967a", "#1d7f66", "#146a55", "#0f5a48",
+];
+
 const dark: MantineColorsTuple = [
   "#d5d9e2", "#b4bac7", "#939bab", "#626b7d", "#414a5b", "#2f3645", "#232936", "#191e28", "#12161e", "#0c0f15",
 ];
@@ -12,7 +16,7 @@ const dark: MantineColorsTuple = [
 export const theme = createTheme({
   primaryColor: "tide",
   primaryShade: { light: 7, dark: 6 },
-  colors: { tide, dark },
+  colors: { tide, teal, dark },
   fontFamily: "'Inter Variable', system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
   fontSizes: { xs: "0.75rem", sm: "0.84375rem", md: "0.9375rem", lg: "1.0625rem", xl: "1.25rem" },
   headings: { fontWeight: "620", sizes: { h1: { fontSize: "1.5rem" }, h2: { fontSize: "1.1875rem" }, h3: { fontSize: "1rem" } } },
@@ -23,6 +27,8 @@ export const theme = createTheme({
     Button: { defaultProps: { size: "sm" } },
     InputWrapper: { defaultProps: { withAsterisk: false } },
     Tooltip: { defaultProps: { openDelay: 350, withArrow: true } },
+    // The placeholder is a focusable element that a menu may not have, says axe.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
     Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45, blur: 2 } } },
     Drawer: { defaultProps: { overlayProps: { backgroundOpacity: 0.35 } } },
   },

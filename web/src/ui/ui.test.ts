@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { linkParts } from "./link-parts";
 import { initials } from "./person";
 import { age, dayName, isSameDay } from "./time";
 
@@ -16,4 +17,14 @@ it("names days as people do", () => {
 
 it("makes initials of any name", () => {
   expect(["Maya Okafor", "Maya", " ", "李 小龙", "Anna von der Heide"].map(initials)).toEqual(["MO", "M", "?", "李小", "AH"]);
+});
+
+function links(text: string): string[] {
+  return linkParts(text).filter(({ isLink }) => isLink).map((part) => part.text);
+}
+
+it("links addresses of pages and nothing else", () => {
+  expect(links("See https://dana.example/a?b=1. Or (http://x.example/y)!")).toEqual(["https://dana.example/a?b=1", "http://x.example/y"]);
+  expect(links("javascript:alert(1) and www.example.com")).toEqual([]);
+  expect(linkParts("a https://b.example c").map((part) => part.text).join("")).toBe("a https://b.example c");
 });

@@ -1,4 +1,5 @@
 import { Fieldset, PasswordInput, Radio, Stack, TextInput } from "@mantine/core";
+import fieldset from "./fieldset.module.css";
 import type { Assistant } from "@/platform/api/types";
 
 type Provider = Assistant["provider"];
@@ -13,7 +14,7 @@ interface Props {
 export function ProviderFields({ provider, isDisabled, onChange }: Props) {
   const change = (part: Partial<Provider>) => onChange({ ...provider, ...part });
   return (
-    <Fieldset legend="Model" disabled={isDisabled}>
+    <Fieldset classNames={fieldset} legend="Model" disabled={isDisabled}>
       <Stack>
         <Radio.Group aria-label="Model" value={provider.kind} onChange={(value) => change({ kind: value as Provider["kind"] })}>
           <Stack gap="sm">

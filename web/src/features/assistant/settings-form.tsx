@@ -1,5 +1,6 @@
 import { Button, Fieldset, Group, Slider, Stack, Switch, Text, Textarea, TextInput } from "@mantine/core";
 import { useState } from "react";
+import fieldset from "./fieldset.module.css";
 import type { Assistant } from "@/platform/api/types";
 import { ProviderFields } from "./provider-fields";
 import { useSave } from "./queries";
@@ -19,7 +20,7 @@ export function SettingsForm({ saved, isAdmin }: { saved: Assistant; isAdmin: bo
       }}
     >
       <Stack gap="lg">
-        <Fieldset legend="Voice" disabled={!isAdmin}>
+        <Fieldset classNames={fieldset} legend="Voice" disabled={!isAdmin}>
           <Stack>
             <TextInput label="Name" description="Customers see it beside the answers." required maxLength={60} value={settings.name} onChange={(changed) => change({ name: changed.currentTarget.value })} />
             <Textarea
@@ -35,7 +36,7 @@ export function SettingsForm({ saved, isAdmin }: { saved: Assistant; isAdmin: bo
             <TextInput label="Language" description="Empty: the customer's own. Used with a language model." maxLength={60} value={settings.language ?? ""} onChange={(changed) => change({ language: changed.currentTarget.value || null })} />
           </Stack>
         </Fieldset>
-        <Fieldset legend="How sure it must be" disabled={!isAdmin}>
+        <Fieldset classNames={fieldset} legend="How sure it must be" disabled={!isAdmin}>
           <Threshold value={settings.threshold} isDisabled={!isAdmin} onChange={(threshold) => change({ threshold })} />
         </Fieldset>
         <ProviderFields provider={settings.provider} isDisabled={!isAdmin} onChange={(provider) => change({ provider })} />

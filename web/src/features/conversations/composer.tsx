@@ -72,7 +72,7 @@ export function Composer({ conversation, mode, onMode, inputRef }: Props) {
           data={[{ value: "reply", label: "Reply" }, { value: "note", label: "Private note" }]}
         />
         <Hint length={text.trim().length} />
-        <Button type="submit" size="xs" disabled={!isSendable} leftSection={isNote ? <IconLock size={15} /> : <IconSend2 size={15} />}>
+        <Button type="submit" size="xs" ml="auto" disabled={!isSendable} leftSection={isNote ? <IconLock size={15} /> : <IconSend2 size={15} />}>
           {isNote ? "Add note" : "Send"}
         </Button>
       </div>
@@ -84,7 +84,7 @@ function Hint({ length }: { length: number }) {
   if (length > LENGTH_SHOWN_FROM) {
     return <Text size="xs" flex={1} ta="right" c={length > LONGEST ? "red" : "dimmed"} role="status">{length} of {LONGEST}</Text>;
   }
-  return <Text size="xs" c="dimmed" flex={1} ta="right" visibleFrom="sm">Enter sends, Shift+Enter makes a new line</Text>;
+  return <Text size="xs" c="dimmed" flex={1} ta="right" truncate visibleFrom="lg">Enter sends, Shift+Enter makes a new line</Text>;
 }
 
 /** Enter while a word is being composed (Japanese, Chinese) chooses the word; it must not send. */

@@ -22,7 +22,7 @@ export function PaneHeader({ conversation, members, act, onClose }: Props) {
         <IconArrowLeft size={20} />
       </ActionIcon>
       <div className={styles.who}>
-        <Title order={1} size="h3" className={styles.name}>{contactName(conversation)}</Title>
+        <Title order={2} size="h3" className={styles.name}>{contactName(conversation)}</Title>
         <Text size="xs" c="dimmed" className={styles.name}>{subtitle(conversation)}</Text>
       </div>
       <Badge variant="light" color={STATUS_COLORS[conversation.status]} tt="none" fw={550}>
@@ -71,8 +71,9 @@ function MainAction({ conversation, act }: Pick<Props, "conversation" | "act">) 
   );
 }
 
-function subtitle({ status, assignee_name, snoozed_until, contact }: Conversation): string {
+function subtitle({ status, assignee_name, snoozed_until }: Conversation): string {
   if (status === "snoozed" && snoozed_until) return `Sleeps until ${fullTime(snoozed_until)}`;
   if (status === "pending") return "The assistant is answering";
-  return assignee_name ? `Assigned to ${assignee_name}` : (contact.email ?? "Waiting for a person");
+  if (assignee_name) return `Assigned to ${assignee_name}`;
+  return status === "open" ? "Waiting for a person" : "Assigned to nobody";
 }

@@ -2,6 +2,7 @@ import { IconHandStop, IconLock } from "@tabler/icons-react";
 import { memo } from "react";
 import type { Message } from "@/platform/api/types";
 import { Citations } from "@/ui/citations";
+import { LinkedText } from "@/ui/linked-text";
 import { AssistantFace, Person } from "@/ui/person";
 import { fullTime, timeOfDay } from "@/ui/time";
 import styles from "./thread.module.css";
@@ -28,7 +29,7 @@ export const MessageBubble = memo(function MessageBubble({ message, isContinued,
       <div className={styles.column}>
         {!isContinued && <Byline message={message} name={name} />}
         <div className={styles.bubble} data-author={message.author} data-private={message.is_private || undefined} title={fullTime(message.created_at)}>
-          <div className={styles.text}>{message.text}</div>
+          <div className={styles.text}><LinkedText text={message.text} /></div>
           <Citations citations={message.citations} />
         </div>
       </div>

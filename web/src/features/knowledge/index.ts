@@ -3,4 +3,5 @@ export { DropArea } from "./drop-area";
 export { applyEvent } from "./events";
 export { KnowledgePage } from "./knowledge-page";
 export { documentsQuery } from "./queries";
+export { UploadList } from "./upload-list";
 export { SampleButton } from "./sample-button";

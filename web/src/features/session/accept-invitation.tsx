@@ -16,7 +16,7 @@ export function AcceptInvitation({ token, onSignedIn }: { token: string; onSigne
   });
   if (found.isPending) return <main><Loading label="Loading the invitation" /></main>;
   if (found.isError && found.error instanceof Problem && found.error.status < 500 && found.error.status !== 0) {
-    return <main><Empty icon={IconMailOff} title="This invitation can't be used">{explain(found.error)} Ask whoever invited you for a new link.</Empty></main>;
+    return <main><Empty level={1} icon={IconMailOff} title="This invitation can't be used">{explain(found.error)} Ask whoever invited you for a new link.</Empty></main>;
   }
   if (found.isError) return <main><Failed what="The invitation could not be loaded" error={found.error} onRetry={() => void found.refetch()} /></main>;
   return <Accept token={token} email={found.data.email} organization={found.data.organization_name} onSignedIn={onSignedIn} />;

@@ -1,5 +1,5 @@
-import { Menu, SegmentedControl, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
-import { IconBook, IconLogout, IconLogout2 } from "@tabler/icons-react";
+import { Menu, Text, UnstyledButton, useMantineColorScheme, VisuallyHidden } from "@mantine/core";
+import { IconBook, IconCheck, IconDeviceDesktop, IconLogout, IconLogout2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useSession } from "@/platform/session/session";
 import { useConfirm } from "@/ui/confirm";
 import { Person } from "@/ui/person";
@@ -20,7 +20,8 @@ export function ProfileMenu() {
     <>
       <Menu position="right-end" width={250} shadow="md">
         <Menu.Target>
-          <UnstyledButton className={styles.button} aria-label="Your profile">
+          <UnstyledButton className={styles.button}>
+            <VisuallyHidden>Your profile</VisuallyHidden>
             <Person name={user.name} id={user.user_id} size={32} />
             <span className={styles.names}>
               <Text component="span" size="sm" fw={550} truncate>{user.name}</Text>
@@ -30,7 +31,9 @@ export function ProfileMenu() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label>{user.email}</Menu.Label>
-          <div className={styles.scheme}><SchemeChoice /></div>
+          <Menu.Divider />
+          <Menu.Label>Colours</Menu.Label>
+          <SchemeChoice />
           <Menu.Divider />
           <Menu.Item component="a" href="/docs/" target="_blank" rel="noopener" leftSection={<IconBook size={16} />}>API reference</Menu.Item>
           <Menu.Divider />
@@ -43,16 +46,25 @@ export function ProfileMenu() {
   );
 }
 
+const SCHEMES = [
+  { value: "light", name: "Light", icon: IconSun },
+  { value: "dark", name: "Dark", icon: IconMoon },
+  { value: "auto", name: "As the system", icon: IconDeviceDesktop },
+] as const;
+
 function SchemeChoice() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  return (
-    <SegmentedControl
-      fullWidth
-      size="xs"
-      aria-label="Colours"
-      value={colorScheme}
-      onChange={(value) => setColorScheme(value as typeof colorScheme)}
-      data={[{ value: "light", label: "Light" }, { value: "dark", label: "Dark" }, { value: "auto", label: "System" }]}
-    />
-  );
+  return SCHEMES.map(({ value, name, icon: Icon }) => (
+    <Menu.Item
+      key={value}
+      role="menuitemradio"
+      aria-checked={colorScheme === value}
+      closeMenuOnClick={false}
+      leftSection={<Icon size={16} />}
+      rightSection={colorScheme === value ? <IconCheck size={16} /> : null}
+      onClick={() => setColorScheme(value)}
+    >
+      {name}
+    </Menu.Item>
+  ));
 }

@@ -13,7 +13,7 @@ export function MemberRow({ member, isAdmin }: { member: Member; isAdmin: boolea
   const isMe = me.user_id === member.user_id;
   const isMine = isAdmin && !isMe && (me.role === "owner" || member.role !== "owner");
   return (
-    <li className={styles.row} data-inactive={!member.is_active || undefined}>
+    <li className={styles.row}>
       <Person name={member.name} id={member.user_id} size={36} />
       <div className={styles.grow}>
         <Text fw={550} truncate>{member.name}{isMe && " (you)"}</Text>
