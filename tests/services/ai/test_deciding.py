@@ -120,7 +120,7 @@ async def test_a_model_s_answer_streams_and_cites(desk: Desk, base_url: str) -> 
     assert answer.action is Action.REPLY
     assert answer.text == "You can return any item within 30 days."
     assert answer.citations[0].quote == answer.text
-    assert len(drafts) > 3
+    assert len(drafts) > 1
     assert all(answer.text.startswith(draft) for draft in drafts)
 
 
@@ -143,6 +143,7 @@ async def test_what_a_model_makes_up_reaches_nobody(
     desk: Desk, base_url: str, behaviour: str, made_up: str
 ) -> None:
     answer, drafts = await ask(desk, COVERED, with_model(base_url, behaviour))
+    assert drafts
     assert made_up not in answer.text
     assert not any(made_up in draft for draft in drafts)
     assert answer.made_by == "extractive"

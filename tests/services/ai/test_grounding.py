@@ -4,13 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dana.services.ai.models.grounding import supported_beginning, unsupported, without_marks
+from dana.services.ai.models.grounding import Sources, supported_beginning, unsupported, without_marks
 
 SOURCE = (
     "Returns and refunds\nYou can return any item within 30 days. Refunds take 5 business days and are paid "
     "by Visa or PayPal. Orders above €1,000.50 ship free with DHL. Write to help@shop.example or see "
     "https://shop.example/returns. Ana's team works from Monday to Friday."
 )
+
+SOURCES = Sources.of(SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ SOURCE = (
     ],
 )
 def test_supported_facts(text: str) -> None:
-    assert unsupported(text, sources=SOURCE) == []
+    assert unsupported(text, SOURCES) == []
 
 
 @pytest.mark.parametrize(
@@ -44,29 +46,29 @@ def test_supported_facts(text: str) -> None:
     ],
 )
 def test_unsupported_facts(text: str, fact: str) -> None:
-    assert fact in unsupported(text, sources=SOURCE)
+    assert fact in unsupported(text, SOURCES)
 
 
 def test_names_of_the_question_are_known_but_its_numbers_are_not() -> None:
     question = "I'm Maria. Can I return it after 60 days?"
-    assert unsupported("Hello Maria, within 30 days.", sources=SOURCE, known=question) == []
-    assert unsupported("Yes, you can return it after 60 days.", sources=SOURCE, known=question) == ["60"]
+    assert unsupported("Hello Maria, within 30 days.", Sources.of(SOURCE, question)) == []
+    assert unsupported("Yes, you can return it after 60 days.", Sources.of(SOURCE, question)) == ["60"]
 
 
 def test_a_language_that_writes_all_nouns_large_is_checked_by_numbers_only() -> None:
     source = "Sie können den Artikel innerhalb von 30 Tagen ohne Angabe von Gründen im Laden zurückgeben."
-    assert unsupported("Die Rückgabe im Geschäft geht 30 Tage lang.", sources=source) == []
-    assert unsupported("Die Rückgabe geht 40 Tage lang.", sources=source) == ["40"]
+    assert unsupported("Die Rückgabe im Geschäft geht 30 Tage lang.", Sources.of(source)) == []
+    assert unsupported("Die Rückgabe geht 40 Tage lang.", Sources.of(source)) == ["40"]
 
 
 def test_the_beginning_of_a_draft_ends_before_the_first_made_up_fact() -> None:
     draft = "You can return any item within 90 days of purchase, of cour"
-    assert supported_beginning(draft, sources=SOURCE) == "You can return any item within"
+    assert supported_beginning(draft, SOURCES) == "You can return any item within"
 
 
 def test_the_last_word_of_a_draft_may_still_grow() -> None:
-    assert supported_beginning("You can return any item within 3", sources=SOURCE).endswith("within")
-    assert supported_beginning("You", sources=SOURCE) == ""
+    assert supported_beginning("You can return any item within 3", SOURCES).endswith("within")
+    assert supported_beginning("You", SOURCES) == ""
 
 
 def test_marks_are_left_out() -> None:
@@ -75,11 +77,11 @@ def test_marks_are_left_out() -> None:
 
 @given(st.text(max_size=300))
 def test_a_source_supports_itself_whatever_it_is(text: str) -> None:
-    assert unsupported(text, sources=text) == []
+    assert unsupported(text, Sources.of(text)) == []
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_a_beginning_is_a_beginning(text: str, source: str) -> None:
-    beginning = supported_beginning(text, sources=source)
+    beginning = supported_beginning(text, Sources.of(source))
     assert text.startswith(beginning)
-    assert unsupported(beginning, sources=source) == []
+    assert unsupported(beginning, Sources.of(source)) == []

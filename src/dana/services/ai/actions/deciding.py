@@ -28,12 +28,13 @@ from dana.services.ai.models.drafts import (
     read_decision,
     read_draft,
 )
-from dana.services.ai.models.grounding import supported_beginning, unsupported, without_marks
+from dana.services.ai.models.grounding import Sources, supported_beginning, unsupported, without_marks
 from dana.services.ai.models.prompt import prompt
 from dana.services.ai.models.redaction import Redaction
 from dana.services.ai.models.sentences import nearest_sentence
 
 PASSAGES = 6
+LOOK_CHARACTERS = 12  # a growing answer is checked and shown every two words or so
 NEAR_ENOUGH_FOR_A_MODEL = 0.5  # part of the threshold; farther off, a model could only make something up
 
 OnDraft = Callable[[str], None]
@@ -82,8 +83,8 @@ def _checked(
     if decision.action is Action.HAND_OVER or (decision.action is Action.CLARIFY and inquiry.has_clarified):
         return _handed_over(inquiry, quotes, redaction.show(decision.text))
     is_reply = decision.action is Action.REPLY
-    sources = _text_of(cited if is_reply else passages)
-    if (is_reply and not cited) or unsupported(decision.text, sources=sources, known=_known(inquiry)):
+    sources = _sources(inquiry, cited if is_reply else passages)
+    if (is_reply and not cited) or unsupported(decision.text, sources):
         return answer_with_quotes(
             inquiry, quotes, trouble="The model's answer did not stand on the knowledge."
         )
@@ -103,23 +104,29 @@ class _Writing:
     def __init__(
         self, inquiry: Inquiry, passages: list[Hit], redaction: Redaction, on_draft: OnDraft
     ) -> None:
-        self._known = _known(inquiry)
+        self._inquiry = inquiry
         self._passages = passages
         self._redaction = redaction
         self._on_draft = on_draft
         self._content = ""
         self._shown = ""
+        self._sources: Sources | None = None
+        self._next_look = 0
 
     def add(self, words: str) -> None:
-        """Take the next piece, and show what is new and supported."""
+        """Take the next piece, and now and then show what is new and supported."""
         self._content += words
-        if not any(character.isspace() for character in words):
-            return  # a word may still grow
+        if len(self._content) < self._next_look:
+            return
+        self._next_look = len(self._content) + LOOK_CHARACTERS
         draft = read_draft(self._content)
         if draft is None or draft.action is Action.HAND_OVER:
             return
-        cited = _cited(draft, self._passages) if draft.action is Action.REPLY else self._passages
-        beginning = supported_beginning(draft.text, sources=_text_of(cited), known=self._known)
+        if self._sources is None:  # they stand before the text, so they are complete when it begins
+            is_reply = draft.action is Action.REPLY
+            cited = _cited(draft, self._passages) if is_reply else self._passages
+            self._sources = _sources(self._inquiry, cited)
+        beginning = supported_beginning(draft.text, self._sources)
         if len(beginning) > len(self._shown):
             self._shown = beginning
             self._on_draft(self._redaction.show(without_marks(beginning)))
@@ -151,10 +158,7 @@ def _citation(hit: Hit, text: str) -> Citation:
     return Citation(document_id=hit.document_id, title=hit.title, passage=hit.passage, quote=quote)
 
 
-def _text_of(passages: list[Hit]) -> str:
-    return "\n".join(f"{hit.title}\n{hit.passage}" for hit in passages)
-
-
-def _known(inquiry: Inquiry) -> str:
-    """Names that an answer may use though no passage holds them."""
-    return f"{inquiry.question} {inquiry.assistant.name}"
+def _sources(inquiry: Inquiry, passages: list[Hit]) -> Sources:
+    """Return what an answer may state; its names may also be the customer's or the assistant's."""
+    text = "\n".join(f"{hit.title}\n{hit.passage}" for hit in passages)
+    return Sources.of(text, known=f"{inquiry.question} {inquiry.assistant.name}")

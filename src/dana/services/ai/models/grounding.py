@@ -4,6 +4,7 @@ Likeness of meaning can't tell this: a copy with "not" in it is still 94 % alike
 """
 
 import re
+from dataclasses import dataclass
 
 NUMBER_WORDS = {
     "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
@@ -26,21 +27,38 @@ _WORD = re.compile(r"[^\W\d_][\w'’&-]*")  # noqa: RUF001 - the apostrophe that
 _SENTENCE_START = re.compile(r"(?:^|[.!?:…]['\"”’)]?\s+|\n\s*(?:[-*•]|\d+[.)])?\s*|[\"“„(]\s*)$")  # noqa: RUF001
 
 
-def unsupported(text: str, *, sources: str, known: str = "") -> list[str]:
-    """Return the facts of a text that its sources don't hold, in reading order.
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The facts an answer may state."""
 
-    Names may also come from what else is known, such as the customer's own words; numbers and
-    addresses may not.
-    """
-    addresses = {_plain_address(found) for found in _ADDRESS.findall(sources)}
-    numbers = set(_numbers(sources))
-    names = {_plain_word(word) for word in _WORD.findall(f"{sources} {known}")}
+    addresses: frozenset[str]
+    numbers: frozenset[str]
+    names: frozenset[str]
+    writes_nouns_large: bool
+
+    @classmethod
+    def of(cls, text: str, known: str = "") -> "Sources":
+        """Read the facts of passages.
+
+        Names may also come from what else is known, such as the customer's own words; numbers and
+        addresses may not.
+        """
+        return cls(
+            addresses=frozenset(_plain_address(found) for found in _ADDRESS.findall(text)),
+            numbers=frozenset(_numbers(text)),
+            names=frozenset(_plain_word(word) for word in _WORD.findall(f"{text} {known}")),
+            writes_nouns_large=_writes_nouns_large(text),
+        )
+
+
+def unsupported(text: str, sources: Sources) -> list[str]:
+    """Return the facts of a text that its sources don't hold: addresses, then numbers, then names."""
     text = _LIST_NUMBER.sub("", _PLACEHOLDER.sub("", without_marks(text)))
-    missing = [found for found in _ADDRESS.findall(text) if _plain_address(found) not in addresses]
+    missing = [found for found in _ADDRESS.findall(text) if _plain_address(found) not in sources.addresses]
     bare = _ADDRESS.sub(" ", text)
-    missing += [number for number in _numbers(bare) if number not in numbers]
-    if not _writes_nouns_large(sources):
-        missing += [name for name in _names(bare) if _plain_word(name) not in names]
+    missing += [number for number in _numbers(bare) if number not in sources.numbers]
+    if not sources.writes_nouns_large:
+        missing += [name for name in _names(bare) if _plain_word(name) not in sources.names]
     return missing
 
 
@@ -49,20 +67,20 @@ def without_marks(text: str) -> str:
     return _MARK.sub("", text)
 
 
-def supported_beginning(text: str, *, sources: str, known: str = "") -> str:
+def supported_beginning(text: str, sources: Sources) -> str:
     """Return the longest beginning of a growing text whose facts all stand in the sources.
 
     The last word may still grow, so it is left out. What a customer sees as a draft has passed this.
     """
     complete = text[: text.rfind(" ") + 1].rstrip()
-    if not unsupported(complete, sources=sources, known=known):
+    if not unsupported(complete, sources):
         return complete
     words = list(re.finditer(r"\S+\s*", complete))
     low, high = 0, len(words)
     while low < high:
         middle = (low + high + 1) // 2
         beginning = complete[: words[middle - 1].end()]
-        if unsupported(beginning, sources=sources, known=known):
+        if unsupported(beginning, sources):
             high = middle - 1
         else:
             low = middle
