@@ -6,21 +6,25 @@ from litestar.di import Provide
 from dana.platform.identity import Keys
 from dana.platform.shards import Shards
 from dana.services.conversations.api import conversations, inboxes, widget
+from dana.services.conversations.api.parameters import Booth, Customer, Desk, Entrance, SignedIn
 
 
 def routers(shards: Shards, keys: Keys) -> list[Router]:
     """Build the routes of this service."""
+
+    def desk(member: SignedIn) -> Desk:
+        return Desk(member, shards)
+
+    def booth(visitor: Customer) -> Booth:
+        return Booth(visitor, shards)
+
+    def entrance() -> Entrance:
+        return Entrance(shards, keys)
+
     dependencies = {
-        "shards": Provide(lambda: shards, sync_to_thread=False),
-        "keys": Provide(lambda: keys, sync_to_thread=False),
+        provider.__name__: Provide(provider, sync_to_thread=False) for provider in (desk, booth, entrance)
     }
     return [
-        Router("/api/v1/inboxes", route_handlers=inboxes.ROUTES, dependencies=dependencies, tags=["inboxes"]),
-        Router(
-            "/api/v1/conversations",
-            route_handlers=conversations.ROUTES,
-            dependencies=dependencies,
-            tags=["conversations"],
-        ),
-        Router("/api/v1/widget", route_handlers=widget.ROUTES, dependencies=dependencies, tags=["widget"]),
+        Router(f"/api/v1/{name}", route_handlers=module.ROUTES, dependencies=dependencies, tags=[name])
+        for name, module in (("inboxes", inboxes), ("conversations", conversations), ("widget", widget))
     ]

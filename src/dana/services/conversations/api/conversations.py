@@ -14,13 +14,12 @@ from dana.platform.http import decode_cursor, encode_cursor
 from dana.services.conversations import actions
 from dana.services.conversations.api.parameters import (
     REPEATED,
+    AtDesk,
     Cursor,
-    Database,
     Id,
     IdempotencyKey,
     Limit,
     Seq,
-    SignedIn,
 )
 from dana.services.conversations.models.nouns import Counts, Filter
 
@@ -63,8 +62,7 @@ class Snooze(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @get("/", operation_id="list_conversations")
 async def list_conversations(
-    member: SignedIn,
-    shards: Database,
+    desk: AtDesk,
     *,
     status: FromQuery[Status | None] = None,
     inbox_id: FromQuery[UUID | None] = None,
@@ -78,9 +76,9 @@ async def list_conversations(
         inbox_id=InboxId(inbox_id) if inbox_id else None,
         assignee_id=UserId(assignee_id) if assignee_id else None,
     )
-    async with shards.read(member.org_id) as tx:
+    async with desk.read() as tx:
         found = await actions.list_conversations(tx, wanted, _place(cursor), limit + 1)
-        org_cursor = await shards.cursor(tx)
+        org_cursor = await desk.shards.cursor(tx)
     last = found[limit - 1] if len(found) > limit else None
     return ConversationPage(
         items=found[:limit],
@@ -90,24 +88,23 @@ async def list_conversations(
 
 
 @get("/counts", operation_id="count_conversations")
-async def count_conversations(member: SignedIn, shards: Database) -> Counts:
+async def count_conversations(desk: AtDesk) -> Counts:
     """Say how many conversations stand where, and how many have a message no agent has seen."""
-    async with shards.read(member.org_id) as tx:
+    async with desk.read() as tx:
         return await actions.count(tx)
 
 
 @get("/{conversation_id:uuid}", operation_id="get_conversation")
-async def get_conversation(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
+async def get_conversation(conversation_id: Id, desk: AtDesk) -> ConversationView:
     """Read one conversation."""
-    async with shards.read(member.org_id) as tx:
+    async with desk.read() as tx:
         return await actions.find_conversation(tx, ConversationId(conversation_id))
 
 
 @get("/{conversation_id:uuid}/messages", operation_id="list_messages")
 async def list_messages(
     conversation_id: Id,
-    member: SignedIn,
-    shards: Database,
+    desk: AtDesk,
     *,
     before: Seq = None,
     after: Seq = None,
@@ -117,9 +114,9 @@ async def list_messages(
     if before is not None and after is not None:
         raise Invalid("Give `before` or `after`, not both.")
     found_id = ConversationId(conversation_id)
-    async with shards.read(member.org_id) as tx:
+    async with desk.read() as tx:
         await actions.find_conversation(tx, found_id)
-        org_cursor = await shards.cursor(tx)
+        org_cursor = await desk.shards.cursor(tx)
         if after is None:
             found = await actions.list_messages_before(tx, found_id, before, limit + 1, is_public=False)
             page = found[:limit][::-1]
@@ -137,12 +134,11 @@ async def list_messages(
 async def post_message(
     conversation_id: Id,
     data: JSONBody[NewMessage],
-    member: SignedIn,
-    shards: Database,
+    desk: AtDesk,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[MessageView]:
     """Reply to the customer, or leave a private note. A repeat with the same Idempotency-Key answers 200."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         message, is_repeat = await actions.reply(
             tx, ConversationId(conversation_id), data.text, idempotency_key, is_private=data.is_private
         )
@@ -150,48 +146,44 @@ async def post_message(
 
 
 @post("/{conversation_id:uuid}/take-over", status_code=200, operation_id="take_over")
-async def take_over(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
+async def take_over(conversation_id: Id, desk: AtDesk) -> ConversationView:
     """Make the conversation yours; the assistant writes nothing from here on."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         return await actions.take_over(tx, ConversationId(conversation_id))
 
 
 @post("/{conversation_id:uuid}/assign", status_code=200, operation_id="assign")
-async def assign(
-    conversation_id: Id, data: JSONBody[Assignment], member: SignedIn, shards: Database
-) -> ConversationView:
+async def assign(conversation_id: Id, data: JSONBody[Assignment], desk: AtDesk) -> ConversationView:
     """Give the conversation to a member, or to nobody."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         return await actions.assign(tx, ConversationId(conversation_id), data.assignee_id)
 
 
 @post("/{conversation_id:uuid}/resolve", status_code=200, operation_id="resolve")
-async def resolve(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
+async def resolve(conversation_id: Id, desk: AtDesk) -> ConversationView:
     """Close the matter; the customer's next message reopens it."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         return await actions.resolve(tx, ConversationId(conversation_id))
 
 
 @post("/{conversation_id:uuid}/reopen", status_code=200, operation_id="reopen")
-async def reopen(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
+async def reopen(conversation_id: Id, desk: AtDesk) -> ConversationView:
     """Open a resolved or snoozed conversation again."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         return await actions.reopen(tx, ConversationId(conversation_id))
 
 
 @post("/{conversation_id:uuid}/snooze", status_code=200, operation_id="snooze")
-async def snooze(
-    conversation_id: Id, data: JSONBody[Snooze], member: SignedIn, shards: Database
-) -> ConversationView:
+async def snooze(conversation_id: Id, data: JSONBody[Snooze], desk: AtDesk) -> ConversationView:
     """Let the conversation sleep until a time, or until the customer writes."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         return await actions.snooze(tx, ConversationId(conversation_id), data.until)
 
 
 @post("/{conversation_id:uuid}/read", status_code=200, operation_id="read")
-async def read(conversation_id: Id, member: SignedIn, shards: Database) -> ConversationView:
+async def read(conversation_id: Id, desk: AtDesk) -> ConversationView:
     """Say that you have seen the customer's messages."""
-    async with shards.tx(member.org_id, member.actor) as tx:
+    async with desk.tx() as tx:
         return await actions.read(tx, ConversationId(conversation_id))
 
 

@@ -13,7 +13,7 @@ from dana.platform.errors import Invalid
 from dana.platform.http import Page, decode_cursor, encode_cursor
 from dana.platform.identity import require
 from dana.services.conversations import actions
-from dana.services.conversations.api.parameters import MAX_PAGE, Cursor, Database, Id, Limit, SignedIn
+from dana.services.conversations.api.parameters import MAX_PAGE, AtDesk, Cursor, Id, Limit
 
 
 class NewInbox(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -34,13 +34,13 @@ class InboxChanges(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 @post("/", operation_id="create_inbox")
-async def create_inbox(data: JSONBody[NewInbox], member: SignedIn, shards: Database) -> InboxView:
+async def create_inbox(data: JSONBody[NewInbox], desk: AtDesk) -> InboxView:
     """Open an inbox. Its `public_key` goes into the snippet on the web page."""
-    require(member, Role.ADMIN)
+    require(desk.member, Role.ADMIN)
     inbox_id, public_key = InboxId(new_id()), actions.new_public_key()
     # The route comes first: a route without an inbox leads nowhere, an inbox without a route is unreachable.
-    await shards.catalog.publish_route(public_key, member.org_id, inbox_id)
-    async with shards.tx(member.org_id, member.actor) as tx:
+    await desk.shards.catalog.publish_route(public_key, desk.member.org_id, inbox_id)
+    async with desk.tx() as tx:
         return await actions.create_inbox(
             tx,
             inbox_id,
@@ -53,25 +53,22 @@ async def create_inbox(data: JSONBody[NewInbox], member: SignedIn, shards: Datab
 
 @get("/", operation_id="list_inboxes")
 async def list_inboxes(
-    member: SignedIn,
-    shards: Database,
+    desk: AtDesk,
     cursor: Cursor = None,
     limit: Limit = MAX_PAGE,
 ) -> Page[InboxView]:
     """List the inboxes, oldest first."""
-    async with shards.read(member.org_id) as tx:
+    async with desk.read() as tx:
         found = await actions.list_inboxes(tx, _inbox_id(cursor), limit + 1)
     next_cursor = encode_cursor(found[limit - 1].id) if len(found) > limit else None
     return Page(items=found[:limit], next_cursor=next_cursor)
 
 
 @patch("/{inbox_id:uuid}", operation_id="change_inbox")
-async def change_inbox(
-    inbox_id: Id, data: JSONBody[InboxChanges], member: SignedIn, shards: Database
-) -> InboxView:
+async def change_inbox(inbox_id: Id, data: JSONBody[InboxChanges], desk: AtDesk) -> InboxView:
     """Change an inbox's name, greeting, or whether the assistant answers first."""
-    require(member, Role.ADMIN)
-    async with shards.tx(member.org_id, member.actor) as tx:
+    require(desk.member, Role.ADMIN)
+    async with desk.tx() as tx:
         return await actions.change_inbox(
             tx,
             InboxId(inbox_id),

@@ -1,5 +1,7 @@
 """What routes ask for by name: who is asking, the database, and recurring parts of the request."""
 
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -8,16 +10,63 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, QueryParameter, SkipValidation
 
 from dana.contracts.views import MessageView
+from dana.platform.database import Tx
 from dana.platform.identity import Keys, Member, Visitor
 from dana.platform.shards import Shards
 
 MAX_PAGE = 100
 LARGEST_SEQ = 2**31 - 1
 
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a member works: their organization's database, in their name.
+
+    One dependency that asks for the other: the framework starts tasks to resolve two that stand side by side,
+    and that alone costs a tenth of a request.
+    """
+
+    member: Member
+    shards: Shards
+
+    def tx(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction that writes."""
+        return self.shards.tx(self.member.org_id, self.member.actor)
+
+    def read(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction that reads."""
+        return self.shards.read(self.member.org_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Booth:
+    """Where a visitor writes: the database of the organization they write to."""
+
+    visitor: Visitor
+    shards: Shards
+
+    def tx(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction that writes."""
+        return self.shards.tx(self.visitor.org_id, self.visitor.actor)
+
+    def read(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction that reads."""
+        return self.shards.read(self.visitor.org_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where somebody comes in who is nobody yet."""
+
+    shards: Shards
+    keys: Keys
+
+
 SignedIn = NamedDependency[SkipValidation[Member]]
 Customer = NamedDependency[SkipValidation[Visitor]]
-Database = NamedDependency[SkipValidation[Shards]]
-Signer = NamedDependency[SkipValidation[Keys]]
+AtDesk = NamedDependency[SkipValidation[Desk]]
+AtBooth = NamedDependency[SkipValidation[Booth]]
+AtEntrance = NamedDependency[SkipValidation[Entrance]]
 
 Id = FromPath[UUID]
 Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE)]

@@ -14,12 +14,11 @@ from dana.platform.identity import SYSTEM, Visitor
 from dana.services.conversations import actions
 from dana.services.conversations.api.parameters import (
     REPEATED,
-    Customer,
-    Database,
+    AtBooth,
+    AtEntrance,
     Id,
     IdempotencyKey,
     Limit,
-    Signer,
 )
 
 VISITOR_TOKEN_SECONDS = 90 * 24 * 3600  # a customer may come back for an answer weeks later
@@ -75,10 +74,10 @@ class VisitorPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/{public_key:str}", operation_id="widget_settings", security=[])
-async def widget_settings(public_key: FromPath[str], shards: Database) -> WidgetSettings:
+async def widget_settings(public_key: FromPath[str], entrance: AtEntrance) -> WidgetSettings:
     """Read how an inbox presents itself."""
-    org_id, inbox_id = await shards.catalog.route(public_key)
-    async with shards.read(org_id) as tx:
+    org_id, inbox_id = await entrance.shards.catalog.route(public_key)
+    async with entrance.shards.read(org_id) as tx:
         inbox = await actions.find_inbox(tx, inbox_id)
     return WidgetSettings(
         name=inbox.name, greeting=inbox.greeting, is_assistant_enabled=inbox.is_assistant_enabled
@@ -88,21 +87,20 @@ async def widget_settings(public_key: FromPath[str], shards: Database) -> Widget
 @post("/{public_key:str}/conversations", operation_id="start_conversation", security=[])
 async def start_conversation(
     public_key: FromPath[str],
-    shards: Database,
-    keys: Signer,
+    entrance: AtEntrance,
     data: JSONBody[NewVisitor | None] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Started:
     """Begin a conversation. A repeat with the same Idempotency-Key, a random UUID, leads to the same one."""
-    org_id, inbox_id = await shards.catalog.route(public_key)
+    org_id, inbox_id = await entrance.shards.catalog.route(public_key)
     who = data or NewVisitor()
-    async with shards.tx(org_id, SYSTEM) as tx:
-        cursor = await shards.cursor(tx)
+    async with entrance.shards.tx(org_id, SYSTEM) as tx:
+        cursor = await entrance.shards.cursor(tx)
         view = await actions.start(tx, inbox_id, who.name, who.email, idempotency_key)
     visitor = Visitor(org_id, view.id, view.contact.id, inbox_id, view.contact.name)
     return Started(
         conversation_id=view.id,
-        token=keys.sign_visitor(visitor, VISITOR_TOKEN_SECONDS),
+        token=entrance.keys.sign_visitor(visitor, VISITOR_TOKEN_SECONDS),
         cursor=cursor,
         conversation=_standing(view),
     )
@@ -114,14 +112,13 @@ async def start_conversation(
 async def post_visitor_message(
     conversation_id: Id,
     data: JSONBody[VisitorMessage],
-    visitor: Customer,
-    shards: Database,
+    booth: AtBooth,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[MessageView]:
     """Write as the customer. A repeat with the same Idempotency-Key answers 200."""
-    async with shards.tx(visitor.org_id, visitor.actor) as tx:
+    async with booth.tx() as tx:
         message, is_repeat = await actions.receive(
-            tx, _own(visitor, conversation_id), data.text, idempotency_key
+            tx, _own(booth.visitor, conversation_id), data.text, idempotency_key
         )
     return Response(message, status_code=200 if is_repeat else 201)
 
@@ -129,8 +126,7 @@ async def post_visitor_message(
 @get("/conversations/{conversation_id:uuid}/messages", operation_id="list_visitor_messages")
 async def list_visitor_messages(
     conversation_id: Id,
-    visitor: Customer,
-    shards: Database,
+    booth: AtBooth,
     after: Annotated[int, QueryParameter(ge=0)] = 0,
     limit: Limit = 100,
 ) -> VisitorPage:
@@ -139,10 +135,10 @@ async def list_visitor_messages(
     An `after` beyond the last message is no place in this conversation: the list then begins at its start,
     so that a client that lost its place misses nothing.
     """
-    own_id = _own(visitor, conversation_id)
-    async with shards.read(visitor.org_id) as tx:
+    own_id = _own(booth.visitor, conversation_id)
+    async with booth.read() as tx:
         view = await actions.find_conversation(tx, own_id)
-        cursor = await shards.cursor(tx)
+        cursor = await booth.shards.cursor(tx)
         start = after if after <= view.last_seq else 0
         found = await actions.list_messages_after(tx, own_id, start, limit + 1, is_public=True)
     return VisitorPage(
