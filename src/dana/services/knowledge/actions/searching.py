@@ -45,7 +45,7 @@ class _Asked:
     """A question, looked up."""
 
     found: list[Found]
-    weights: dict[int, float]
+    weights: dict[str, float]
     nearest: Nearness
     question: str
 
@@ -88,9 +88,9 @@ class Search:
             asked = lexical.asked_terms(question)
             if not passages or not asked:
                 return _Asked([], {}, Nearness(0.0, 0.0), question)
-            counts = await store.count_terms(tx, asked)
+            counts = await store.count_terms(tx, list(asked.values()))
             weights = lexical.weighed(asked, counts, passages)
-            scores = await store.best_by_terms(tx, lexical.worth_reading(weights, counts), CANDIDATES)
+            scores = await store.best_by_terms(tx, lexical.worth_reading(counts, passages), CANDIDATES)
             near = await self._near(tx, meaning, version, vector)
             best = _ranked(scores, near)[: max(RERANKED, limit)]
             texts = await store.passages_at(tx, [key for key, _, _ in best])
@@ -146,7 +146,7 @@ def _ranked(scores: dict[Key, float], near: "Near | None") -> list[tuple[Key, fl
 
 
 def _found(
-    key: Key, score: float, nearness: Nearness | None, text: tuple[str, Passage], weights: dict[int, float]
+    key: Key, score: float, nearness: Nearness | None, text: tuple[str, Passage], weights: dict[str, float]
 ) -> Found:
     """Rerank a passage: a single sentence that covers the question speaks for it."""
     title, passage = text

@@ -23,7 +23,8 @@ def _marks() -> str:
     return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)
 
 
-_WORD = re.compile(rf"(?:[^\W_]|[{_marks()}])+")
+_WORD = re.compile(rf"[^\W_][\w{_marks()}]*")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")  # several times faster, and most text is
 _ACCENTS = re.compile(r"[\u0300-\u036f]")
 # Thai to Myanmar, Khmer, Devanagari to Malayalam, Hangul, kana and Chinese characters
 _DENSE = re.compile(
@@ -39,12 +40,15 @@ def word_set(text: str) -> frozenset[str]:
 
 def fold(text: str) -> str:
     """Make equal what reads equal: case, accents, width."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", text))).casefold()
 
 
 def words(text: str) -> list[str]:
     """Return the folded words of a text, with their combining marks."""
-    return _WORD.findall(fold(text))
+    folded = fold(text)
+    return _ASCII_WORD.findall(folded) if folded.isascii() else _WORD.findall(folded.replace("_", " "))
 
 
 def grams(text: str) -> Counter[int]:

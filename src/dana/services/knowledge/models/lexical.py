@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from dana.services.knowledge.models.grams import gram_numbers, number, word_set, words
+from dana.services.knowledge.models.grams import LONGEST_WORD, gram_numbers, number, pieces, word_set, words
 
 K1 = 1.2
 B = 0.75
@@ -39,11 +39,23 @@ def terms(text: str) -> Counter[int]:
     return counted
 
 
-def asked_terms(question: str) -> list[int]:
-    """Return the distinct terms of a question, without the little words unless it has no others."""
+def asked_terms(question: str) -> dict[str, int]:
+    """Return the distinct terms of a question, without the little words unless it has no others.
+
+    Each is given as what to look for in a `readable` text, with its number in the postings.
+    """
     said = words(question)
     meant = [word for word in said if word not in _STOP] or said
-    return list(dict.fromkeys(term for word in meant for term in _terms_of(word)))
+    asked: dict[str, int] = {}
+    for word in meant:
+        asked |= {piece: number(piece) for piece in pieces(word[:LONGEST_WORD])}
+        asked[f"_{word}_"] = number(f"={word}")
+    return asked
+
+
+def readable(text: str) -> str:
+    """Write the folded words of a text one after the other, so that a term is found by looking for it."""
+    return f"_{'_'.join(words(text))}_"
 
 
 def places(texts: Iterable[str], first_ordinal: int) -> tuple[list[int], list[int]]:
@@ -70,30 +82,30 @@ def rarity(found: int, passages: int) -> float:
     return math.log(1 + (passages - found + 0.5) / (found + 0.5))
 
 
-def weighed(asked: list[int], found: Mapping[int, int], passages: int) -> dict[int, float]:
+def weighed(asked: Mapping[str, int], found: Mapping[int, int], passages: int) -> dict[str, float]:
     """Weigh the terms of a question by their rarity; one that is nowhere weighs most."""
-    return {term: rarity(found.get(term, 0), passages) for term in asked}
+    return {piece: rarity(found.get(term, 0), passages) for piece, term in asked.items()}
 
 
-def worth_reading(weights: Mapping[int, float], found: Mapping[int, int]) -> dict[int, float]:
-    """Keep the rarest terms that fit the budget of a question."""
+def worth_reading(found: Mapping[int, int], passages: int) -> dict[int, float]:
+    """Keep the rarest terms that fit the budget of a question, with their weights."""
     kept: dict[int, float] = {}
     occurrences = 0
     for term in sorted(found, key=lambda term: found[term]):
         occurrences += found[term]
         if kept and occurrences > MOST_OCCURRENCES_READ:
             break
-        kept[term] = weights[term]
+        kept[term] = rarity(found[term], passages)
     return kept
 
 
-def coverage(weights: Mapping[int, float], text: str) -> float:
+def coverage(weights: Mapping[str, float], text: str) -> float:
     """Return how much of a question's terms a text holds, from 0 to 1, the rare ones counting most."""
     total = sum(weights.values())
     if not total:
         return 0.0
-    held = {term for word in set(words(text)) for term in _terms_of(word)}
-    return sum(weight for term, weight in weights.items() if term in held) / total
+    held = readable(text)
+    return sum(weight for piece, weight in weights.items() if piece in held) / total
 
 
 def _terms_of(word: str) -> tuple[int, ...]:
