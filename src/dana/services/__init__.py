@@ -1,0 +1,1 @@
+"""The services; each is a folder and may run as its own process."""
