@@ -8,12 +8,15 @@ from dana.services.ai.models.quoting import composed
 from dana.services.ai.models.sentences import nearest_sentence, sentences
 
 DOCUMENT = DocumentId(UUID(int=7))
-STEPS = """To return an item:
+SHORT = "We refund you within 5 days. The money goes back to the card you paid with."
+FILLER = "Our shops and our website sell the same bags, and the prices are the same in both of them. " * 4
+LIST = """To return an item:
 1. Open your orders.
-2. Choose the item.
-3. Print the label.
+2. Choose the item and say why.
+3. Print the label, which costs 7.90 euros from abroad."""
+STEPS = f"""{LIST}
 
-We refund you within 5 days. The money goes back to the card you paid with."""
+We refund you within 5 days. It costs 7.90 euros. It goes to your card, unless the card is closed. {FILLER}"""
 
 
 def quote(sentence: str, confidence: float = 0.9, passage: str = STEPS) -> Quote:
@@ -21,45 +24,60 @@ def quote(sentence: str, confidence: float = 0.9, passage: str = STEPS) -> Quote
     return Quote(hit=hit, sentence=sentence, confidence=confidence)
 
 
-def test_a_sentence_is_quoted_with_its_source() -> None:
-    text, citations = composed([quote("The money goes back to the card you paid with.")], 0.5)
-    assert text == "The money goes back to the card you paid with."
-    assert citations[0].quote == text
-    assert citations[0].passage == STEPS
+def test_a_short_passage_is_quoted_whole_and_the_sentence_marked() -> None:
+    text, citations = composed([quote("We refund you within 5 days.", passage=SHORT)], 0.5)
+    assert text == SHORT
+    assert citations[0].quote == "We refund you within 5 days."
+    assert citations[0].passage == SHORT
     assert citations[0].document_id == DOCUMENT
+
+
+def test_of_a_long_passage_the_sentence_is_quoted() -> None:
+    sentence = "Our shops and our website sell the same bags, and the prices are the same in both of them."
+    assert composed([quote(sentence)], 0.5)[0] == sentence
 
 
 def test_an_announced_list_comes_with_its_announcement() -> None:
     text, _ = composed([quote("To return an item:")], 0.5)
-    assert text == "To return an item:\n1. Open your orders.\n2. Choose the item.\n3. Print the label."
+    assert text == LIST
 
 
 def test_a_point_of_a_list_brings_the_list() -> None:
-    text, _ = composed([quote("2. Choose the item.")], 0.5)
-    assert text == "To return an item:\n1. Open your orders.\n2. Choose the item.\n3. Print the label."
+    text, _ = composed([quote("Choose the item and say why.")], 0.5)
+    assert text == LIST
+
+
+def test_a_list_without_an_announcement_begins_with_its_first_point() -> None:
+    passage = f"{FILLER}\n- Visa\n- PayPal\n{FILLER}"
+    assert composed([quote("- PayPal", passage=passage)], 0.5)[0] == "- Visa\n- PayPal"
 
 
 def test_a_short_sentence_brings_the_next() -> None:
     text, _ = composed([quote("We refund you within 5 days.")], 0.5)
-    assert text == "We refund you within 5 days. The money goes back to the card you paid with."
+    assert text == "We refund you within 5 days. It costs 7.90 euros."
 
 
-def test_a_second_quote_joins_only_when_it_is_as_good() -> None:
-    first = quote(
-        "Shoes can be returned within 30 days, unworn and in their box, in every shop of ours.", 0.9, "x"
-    )
-    near = quote("Online orders can be returned by mail with the label that came in the parcel.", 0.88, "y")
-    far = quote("Gift cards can't be returned, whatever the reason may be, in any of our shops.", 0.6, "z")
-    text, citations = composed([first, near, far], 0.5)
+def test_a_sentence_that_points_back_brings_the_one_before() -> None:
+    text, _ = composed([quote("It goes to your card, unless the card is closed.")], 0.5)
+    assert text == "It costs 7.90 euros. It goes to your card, unless the card is closed."
+
+
+def test_a_second_quote_joins_only_from_elsewhere_and_when_about_as_sure() -> None:
+    first = quote("Shoes can be returned within 30 days, unworn and in their box.", 0.95, "Shoes can x")
+    near = quote("Orders can be returned by mail with the label in the parcel.", 0.94, "y")
+    same = quote("Nothing else.", 0.95, "Shoes can x")
+    back = quote("They can be returned too.", 0.95, "v")
+    far = quote("Gift cards can't be returned.", 0.7, "z")
+    text, citations = composed([first, same, back, far, near], 0.5)
     assert text == f"{first.sentence}\n\n{near.sentence}"
     assert len(citations) == 2
     assert len(composed([first, far], 0.5)[1]) == 1
 
 
-def test_what_is_quoted_twice_is_said_once() -> None:
-    text, citations = composed([quote("To return an item:"), quote("2. Choose the item.")], 0.5)
-    assert text.count("Choose the item") == 1
-    assert len(citations) == 1
+def test_a_much_surer_quote_comes_first() -> None:
+    ranked = quote("We search for a lost parcel.", 0.6, "a")
+    surer = quote("Tell us about a damaged parcel.", 0.9, "b")
+    assert composed([ranked, surer], 0.5)[0] == surer.sentence
 
 
 def test_a_long_list_is_cut_at_a_line() -> None:
@@ -69,6 +87,10 @@ def test_a_long_list_is_cut_at_a_line() -> None:
     text, _ = composed([quote("Sizes:", passage=passage)], 0.5)
     assert len(text) <= 700
     assert text.endswith("a little")
+
+
+def test_a_sentence_that_is_not_in_its_passage_is_quoted_as_it_is() -> None:
+    assert composed([quote("Somewhere else.")], 0.5)[0] == "Somewhere else."
 
 
 def test_sentences_stand_in_the_text_letter_for_letter() -> None:

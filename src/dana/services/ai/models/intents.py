@@ -21,6 +21,10 @@ CANDIDATES = 3  # each asks the knowledge once
 LONG_MESSAGE = 12  # words; a longer message tells a story around its question
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001 - the apostrophe that telephones write
+_WISH = re.compile(
+    r"\?\s*$|\b(?:would like|'d like|want|need|wish|trying to|looking for|can't|cannot|how|möchte|quiero)\b",
+    re.IGNORECASE,
+)
 _WANTS_PERSON = [re.compile(pattern, re.IGNORECASE) for pattern in WANTS_PERSON]
 _UNWANTED = re.compile(UNWANTED, re.IGNORECASE)
 _GREETING = re.compile(
@@ -73,14 +77,14 @@ def topic_words(text: str) -> list[str]:
 def candidates(message: str) -> list[str]:
     """Return the questions to look up, the whole message first.
 
-    A greeting in front is cut off, and the asking sentences of a long message stand by themselves too,
-    because the story around them would draw the search away.
+    A greeting in front is cut off, and the sentences of a long message that ask or wish for something stand
+    by themselves too, because the story around them would draw the search away.
     """
     whole = _GREETING.sub("", message).strip() or message.strip()
     found = [whole]
     if len(whole.split()) > LONG_MESSAGE:
         sentences = re.split(r"(?<=[.!?])\s+|\n+", whole)
-        asking = [s.strip() for s in sentences if s.rstrip().endswith("?") and len(topic_words(s)) > 1]
+        asking = [s.strip() for s in sentences if _WISH.search(s) and topic_words(s)]
         found += [sentence for sentence in asking[::-1] if sentence != whole]
     return found[:CANDIDATES]
 

@@ -1,31 +1,42 @@
-"""Composing an answer of quotes: the sentence that answers, with the lines it needs to be understood."""
+"""Composing an answer of quotes: the sentence that answers, with what it needs to be understood.
 
+A short passage is quoted whole: its sentences belong together. Of a long one the answer takes the sentence,
+the list around it, or its neighbours.
+"""
+
+import math
 import re
 from collections.abc import Sequence
 
 from dana.contracts.queries import Quote
 from dana.contracts.views import Citation
+from dana.services.ai.models.sentences import sentences
 
+WHOLE_PASSAGE = 360  # characters; about what one reads in a chat bubble without scrolling
 TEXT_LIMIT = 700
-CITATIONS = 2
-NEARLY_AS_GOOD = 0.92  # a second quote joins when it is about as near to the question as the first
 SHORT_SENTENCE = 60  # characters; a shorter one rarely stands by itself
+MUCH_SURER = 1.0  # in the logarithm of the odds: nearly three times
+ABOUT_AS_SURE = 1.0
 
 _LIST_LINE = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+")  # noqa: RUF001 - the dash that lists are written with
+_POINTS_BACK = re.compile(
+    r"(?:it|its|they|this|that|these|those|he|she|then|otherwise|also)\b", re.IGNORECASE
+)
 
 
 def composed(quotes: Sequence[Quote], threshold: float) -> tuple[str, tuple[Citation, ...]]:
     """Return the text and its citations. Every line of the text stands in its passage, word for word."""
-    best = quotes[0]
-    chosen = [best]
-    for quote in quotes[1:]:
-        is_near = quote.confidence >= max(threshold, best.confidence * NEARLY_AS_GOOD)
-        is_new = all(quote.sentence not in passage_part(other) for other in chosen)
-        if is_near and is_new and len(chosen) < CITATIONS:
-            chosen.append(quote)
-    parts = [passage_part(quote) for quote in chosen]
-    if sum(map(len, parts)) > TEXT_LIMIT:
-        chosen, parts = chosen[:1], parts[:1]
+    first = quotes[0]
+    surest = max(quotes, key=lambda quote: quote.confidence)
+    if _log_odds(surest) > _log_odds(first) + MUCH_SURER:
+        first = surest
+    chosen, parts = [first], [_with_context(first)]
+    second = _second(first, quotes, threshold)
+    if second is not None:
+        part = _with_list(second) or second.sentence
+        if len(parts[0]) + len(part) <= TEXT_LIMIT:
+            chosen.append(second)
+            parts.append(part)
     citations = tuple(
         Citation(
             document_id=quote.hit.document_id,
@@ -38,57 +49,64 @@ def composed(quotes: Sequence[Quote], threshold: float) -> tuple[str, tuple[Cita
     return "\n\n".join(parts), citations
 
 
-def passage_part(quote: Quote) -> str:
-    """Return the sentence with the lines around it that it can't be understood without."""
-    passage, sentence = quote.hit.passage, quote.sentence
-    start = passage.find(sentence)
-    if start < 0:
-        return sentence
-    end = start + len(sentence)
-    line_start = passage.rfind("\n", 0, start) + 1
-    if _LIST_LINE.match(passage[line_start:end]):
-        return _whole_list(passage, line_start) or sentence
-    if sentence.rstrip().endswith(":"):
-        return _with_list(passage, start, end)
-    if len(sentence) < SHORT_SENTENCE:
-        return _with_next(passage, start, end)
-    return sentence
+def _second(first: Quote, quotes: Sequence[Quote], threshold: float) -> Quote | None:
+    """Return a quote of another passage that answers about as surely and stands by itself."""
+    for quote in quotes:
+        is_elsewhere = quote.hit.passage != first.hit.passage
+        is_sure = quote.confidence >= threshold and _log_odds(quote) >= _log_odds(first) - ABOUT_AS_SURE
+        if is_elsewhere and is_sure and not _POINTS_BACK.match(quote.sentence):
+            return quote
+    return None
 
 
-def _with_list(passage: str, start: int, end: int) -> str:
-    """Add the list that a sentence announces."""
-    rest = passage[end:].lstrip("\n").split("\n")
-    lines = [line for line in rest if line.strip()]
-    listed: list[str] = []
-    for line in lines:
-        if listed and not _LIST_LINE.match(line):
-            break
-        listed.append(line.rstrip())
-    whole = "\n".join([passage[start:end].strip(), *listed])
-    return whole if len(whole) <= TEXT_LIMIT else whole[: whole.rfind("\n", 0, TEXT_LIMIT)]
+def _log_odds(quote: Quote) -> float:
+    """Undo the squeezing of a probability: 0.98 and 0.998 are far apart."""
+    bounded = min(max(quote.confidence, 1e-6), 1 - 1e-6)
+    return math.log(bounded / (1 - bounded))
 
 
-def _whole_list(passage: str, line_start: int) -> str | None:
-    """Return the list a point belongs to, with the line that announces it."""
-    lines = passage.split("\n")
-    at = passage[:line_start].count("\n")
-    first = last = at
-    while first > 0 and _LIST_LINE.match(lines[first - 1]):
+def _with_context(quote: Quote) -> str:
+    passage = quote.hit.passage.strip()
+    if quote.sentence in passage and len(passage) <= WHOLE_PASSAGE:
+        return passage
+    return _with_list(quote) or _with_neighbours(quote)
+
+
+def _with_list(quote: Quote) -> str | None:
+    """Return the list a sentence announces or belongs to; None if it does neither."""
+    lines = [line.rstrip() for line in quote.hit.passage.split("\n") if line.strip()]
+    at = next((n for n, line in enumerate(lines) if quote.sentence.split("\n")[0] in line), None)
+    if at is None:
+        return None
+    first = at
+    while first > 0 and _LIST_LINE.match(lines[first]):
         first -= 1
+    is_announced = lines[first].endswith(":")
+    if not is_announced and not _LIST_LINE.match(lines[at]):
+        return None
+    last = max(at, first)
     while last + 1 < len(lines) and _LIST_LINE.match(lines[last + 1]):
         last += 1
-    before = first - 1
-    while before >= 0 and not lines[before].strip():
-        before -= 1
-    if before >= 0 and lines[before].rstrip().endswith(":"):
-        first = before
-    whole = "\n".join(line.rstrip() for line in lines[first : last + 1] if line.strip())
-    return whole if len(whole) <= TEXT_LIMIT else None
+    if not is_announced and not _LIST_LINE.match(lines[first]):
+        first += 1
+    return _cut("\n".join(lines[first : last + 1])) if last > first else None
 
 
-def _with_next(passage: str, start: int, end: int) -> str:
-    """Add the sentence that follows a very short one in its line."""
-    line_end = passage.find("\n", end)
-    rest = passage[end : line_end if line_end >= 0 else len(passage)]
-    following = re.match(r"\s*[^.!?]+[.!?]", rest)
-    return passage[start : end + following.end()].strip() if following else passage[start:end]
+def _with_neighbours(quote: Quote) -> str:
+    """Add the sentence before one that points back, and the one after a short one."""
+    for line in quote.hit.passage.split("\n"):
+        told = sentences(line)
+        if quote.sentence in told:
+            at = told.index(quote.sentence)
+            first = at - 1 if at and _POINTS_BACK.match(quote.sentence) else at
+            is_too_short = first == at and len(quote.sentence) < SHORT_SENTENCE
+            last = at + 1 if is_too_short else at
+            whole = line[line.index(told[first]) :]
+            end = told[min(last, len(told) - 1)]
+            return whole[: whole.index(end) + len(end)]
+    return quote.sentence
+
+
+def _cut(text: str) -> str:
+    """Cut a long list after a line."""
+    return text if len(text) <= TEXT_LIMIT else text[: text.rfind("\n", 0, TEXT_LIMIT)]
