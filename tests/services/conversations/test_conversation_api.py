@@ -263,6 +263,12 @@ async def test_ugly_visitors_are_refused_clearly(http: httpx.AsyncClient, desk: 
     assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.parametrize("key", ["inbox_unknown", "%00", "a%00b", "%FF%FE", "x" * 3000, "'%20or%201=1"])
+async def test_an_unknown_public_key_is_missing(http: httpx.AsyncClient, key: str) -> None:
+    for answer in (await http.get(f"/widget/{key}"), await http.post(f"/widget/{key}/conversations")):
+        assert answer.status_code == 404, answer.text
+
+
 async def test_a_visitor_need_not_say_who_they_are(http: httpx.AsyncClient, desk: Desk) -> None:
     path = f"/widget/{desk.inbox.public_key}/conversations"
     for answer in (await http.post(path), await http.post(path, json={}), await http.post(path, json=None)):

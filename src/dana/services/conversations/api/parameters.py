@@ -9,13 +9,16 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, QueryParameter, SkipValidation
 
+from dana.contracts.ids import InboxId, OrgId
 from dana.contracts.views import MessageView
 from dana.platform.database import Tx
+from dana.platform.errors import Missing
 from dana.platform.identity import Keys, Member, Visitor
 from dana.platform.shards import Shards
 
 MAX_PAGE = 100
 LARGEST_SEQ = 2**31 - 1
+MAX_PUBLIC_KEY = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,12 @@ class Entrance:
 
     shards: Shards
     keys: Keys
+
+    async def inbox(self, public_key: str) -> tuple[OrgId, InboxId]:
+        """Find whose inbox a public key opens; raises Missing, also for what no database could store."""
+        if not public_key.isprintable() or len(public_key) > MAX_PUBLIC_KEY:
+            raise Missing("There is no inbox with this key; copy the snippet again.")
+        return await self.shards.catalog.route(public_key)
 
 
 SignedIn = NamedDependency[SkipValidation[Member]]

@@ -76,7 +76,7 @@ class VisitorPage(msgspec.Struct, frozen=True, kw_only=True):
 @get("/{public_key:str}", operation_id="widget_settings", security=[])
 async def widget_settings(public_key: FromPath[str], entrance: AtEntrance) -> WidgetSettings:
     """Read how an inbox presents itself."""
-    org_id, inbox_id = await entrance.shards.catalog.route(public_key)
+    org_id, inbox_id = await entrance.inbox(public_key)
     async with entrance.shards.read(org_id) as tx:
         inbox = await actions.find_inbox(tx, inbox_id)
     return WidgetSettings(
@@ -92,7 +92,7 @@ async def start_conversation(
     idempotency_key: IdempotencyKey = None,
 ) -> Started:
     """Begin a conversation. A repeat with the same Idempotency-Key, a random UUID, leads to the same one."""
-    org_id, inbox_id = await entrance.shards.catalog.route(public_key)
+    org_id, inbox_id = await entrance.inbox(public_key)
     who = data or NewVisitor()
     async with entrance.shards.tx(org_id, SYSTEM) as tx:
         cursor = await entrance.shards.cursor(tx)
