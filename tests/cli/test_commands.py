@@ -1,0 +1,118 @@
+"""The command line, as a script uses it: JSON when piped, one sentence and code 1 when something is wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dana.contracts.ids import OrgId
+from dana.platform.settings import Settings
+
+QUESTIONS = {
+    "version": "1",
+    "data": [
+        {
+            "title": title,
+            "paragraphs": [
+                {
+                    "context": context,
+                    "qas": [
+                        {
+                            "id": title,
+                            "question": question,
+                            "is_impossible": False,
+                            "answers": [{"text": answer, "answer_start": context.index(answer)}],
+                        }
+                    ],
+                }
+            ],
+        }
+        for title, context, question, answer in (
+            ("Shop", "Parcels leave our warehouse in Ghent every day.", "Where is the warehouse?", "Ghent"),
+            ("Moon", "The Moon orbits Earth once in 27 days.", "How long does the Moon need?", "27 days"),
+        )
+    ],
+}
+
+
+def dana(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {name: text for name, text in os.environ.items() if not name.startswith("DANA_")}
+    env |= {
+        "DANA_DATA": str(settings.data_dir),
+        "DANA_DATABASE_URL": settings.database_url,
+        "DANA_REDIS_URL": settings.redis_url,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "dana", *arguments], capture_output=True, text=True, env=env, check=False
+    )
+
+
+def lines(run: subprocess.CompletedProcess[str]) -> list[Any]:
+    assert run.returncode == 0, run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_help_names_every_command(settings: Settings) -> None:
+    said = dana(settings, "--help").stdout
+    for command in ("up", "serve", "migrate", "doctor", "openapi", "events", "eval"):
+        assert f" {command} " in said
+
+
+def test_nothing_is_planned_when_everything_has_run(settings: Settings) -> None:
+    assert lines(dana(settings, "migrate", "--plan")) == []
+    assert lines(dana(settings, "migrate")) == []
+
+
+def test_events_are_listed_as_json(settings: Settings, org: OrgId) -> None:
+    assert lines(dana(settings, "events", "dead")) == []
+    assert all(event["state"] == "ready" for event in lines(dana(settings, "events", "list")))
+    assert lines(dana(settings, "events", "show", str(org), "999999")) == []
+    assert lines(dana(settings, "events", "redrive", str(org))) == [{"redriven": 0}]
+
+
+def test_the_description_of_the_api_is_printed(settings: Settings) -> None:
+    document = json.loads(dana(settings, "openapi").stdout)
+    assert document["openapi"].startswith("3.1")
+    assert "/api/v1/conversations" in document["paths"]
+
+
+def test_the_doctor_looks_at_everything(settings: Settings) -> None:
+    found = {
+        finding["name"]: finding for finding in map(json.loads, dana(settings, "doctor").stdout.splitlines())
+    }
+    for name in ("PostgreSQL", "Valkey", "Envoy", "Data folder", "Database"):
+        assert found[name]["is_fine"], found[name]
+
+
+def test_evaluations_print_one_json_line(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "questions.json"
+    file.write_text(json.dumps(QUESTIONS))
+    (retrieval,) = lines(dana(settings, "eval", "retrieval", "--data", str(file), "--json"))
+    assert retrieval["questions"] == 2
+    assert retrieval["recall_at_1"] == 1.0
+    (answers,) = lines(dana(settings, "eval", "answers", "--data", str(file), "--json"))
+    assert answers["sentence_accuracy"] == 1.0
+    assert set(answers) >= {"questions", "answered", "off_topic_auroc", "abstain_f1", "p50_ms", "p95_ms"}
+
+
+def test_a_file_that_is_no_squad_is_refused_in_one_sentence(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "nonsense.json"
+    file.write_text("{}")
+    run = dana(settings, "eval", "retrieval", "--data", str(file))
+    assert run.returncode == 1
+    assert "is no file in SQuAD's format" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_serving_without_settings_says_what_is_missing(settings: Settings) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "dana", "serve"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"]},
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.strip() == "Set DANA_DATABASE_URL first; `dana up` does that for you."
