@@ -8,7 +8,7 @@ import pytest
 
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
-from dana.platform.errors import Missing, Unavailable
+from dana.platform.errors import Invalid, Missing, Unavailable
 from dana.platform.identity import SYSTEM
 from dana.platform.network import NetworkInTransactionError, forbid_network_in_tx
 from dana.platform.outbox import Outbox
@@ -122,3 +122,9 @@ async def test_new_organizations_spread_over_all_shards(shards_of: ShardsOf) -> 
         await shards.place(org_id)
         homes.add((await shards.route(org_id)).shard)
     assert homes == set(await shards.names())
+
+
+async def test_text_that_postgresql_cannot_store_is_invalid(shards_of: ShardsOf, org: OrgId) -> None:
+    with pytest.raises(Invalid, match="U\\+0000"):
+        async with shards_of("conversations").read(org) as tx:
+            await tx.fetchval("select $1::text", "a\0b")

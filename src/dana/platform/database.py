@@ -15,7 +15,7 @@ import asyncpg
 
 from dana.contracts.events import Event
 from dana.contracts.ids import OrgId
-from dana.platform.errors import Unavailable
+from dana.platform.errors import Invalid, Unavailable
 from dana.platform.identity import Actor
 from dana.platform.outbox import Outbox
 
@@ -126,9 +126,11 @@ async def abandon(connection: asyncpg.Connection | Any) -> None:
 
 @contextmanager
 def outages_are_problems() -> Iterator[None]:
-    """Turn a lost or overloaded database into Unavailable; bugs pass as they are."""
+    """Turn a lost or overloaded database into Unavailable, unstorable text into Invalid; bugs pass."""
     try:
         yield
+    except asyncpg.CharacterNotInRepertoireError:
+        raise Invalid("Text can't contain the character U+0000; leave it out.") from None
     except _BUSY as error:
         raise Unavailable("The database is too busy; nothing was saved.") from error
     except _LOST as error:

@@ -204,7 +204,7 @@ class Shards:
         return list(self._databases)
 
     async def pool(self, shard: str) -> asyncpg.Pool:
-        """Return this service's connections to a shard; for the platform, not for services."""
+        """Return the connections to a shard, for `security definer` functions that span organizations."""
         if shard not in self._databases:
             self._databases = await self.catalog.shards()
         return await self._pools.of(self._databases[shard])
