@@ -1,4 +1,4 @@
-import { Button } from "@mantine/core";
+import { Button, VisuallyHidden } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { IconMessage2, IconRocket } from "@tabler/icons-react";
@@ -35,6 +35,7 @@ export function InboxLayout() {
     });
   return (
     <div className={styles.inbox} data-open={conversationId !== null || undefined}>
+      <VisuallyHidden component="h1">Inbox</VisuallyHidden>
       <div className={styles.list}>
         <ConversationList
           filter={filter}

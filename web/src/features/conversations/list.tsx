@@ -1,4 +1,4 @@
-import { Button, Group, ScrollArea, Skeleton, Stack, VisuallyHidden } from "@mantine/core";
+import { Button, Group, ScrollArea, Skeleton, Stack } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { IconCircleCheck, IconInbox, IconMoon, IconSparkles } from "@tabler/icons-react";
 import type { ReactNode } from "react";
@@ -29,7 +29,6 @@ export function ConversationList({ filter, onFilter, inboxes, selectedId, onOpen
   useListKeys(conversations, selectedId, onOpen);
   return (
     <section className={styles.list} aria-label="Conversations">
-      <VisuallyHidden component="h1">Inbox</VisuallyHidden>
       <StatusTabs status={filter.status} counts={counts.data} onChange={(status) => onFilter({ ...filter, status })} />
       <ListFilter filter={filter} inboxes={inboxes} onFilter={onFilter} />
       <ScrollArea className={styles.scroll} type="auto">

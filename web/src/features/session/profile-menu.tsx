@@ -1,5 +1,5 @@
 import { Menu, Text, UnstyledButton, useMantineColorScheme, VisuallyHidden } from "@mantine/core";
-import { IconBook, IconCheck, IconDeviceDesktop, IconLogout, IconLogout2, IconMoon, IconSun } from "@tabler/icons-react";
+import { IconBook, IconDeviceDesktop, IconLogout, IconLogout2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useSession } from "@/platform/session/session";
 import { useConfirm } from "@/ui/confirm";
 import { Person } from "@/ui/person";
@@ -54,17 +54,11 @@ const SCHEMES = [
 
 function SchemeChoice() {
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  return SCHEMES.map(({ value, name, icon: Icon }) => (
-    <Menu.Item
-      key={value}
-      role="menuitemradio"
-      aria-checked={colorScheme === value}
-      closeMenuOnClick={false}
-      leftSection={<Icon size={16} />}
-      rightSection={colorScheme === value ? <IconCheck size={16} /> : null}
-      onClick={() => setColorScheme(value)}
-    >
-      {name}
-    </Menu.Item>
-  ));
+  return (
+    <Menu.RadioGroup value={colorScheme} onChange={(value) => setColorScheme(value as typeof colorScheme)}>
+      {SCHEMES.map(({ value, name, icon: Icon }) => (
+        <Menu.RadioItem key={value} value={value} closeMenuOnClick={false} rightSection={<Icon size={16} />}>{name}</Menu.RadioItem>
+      ))}
+    </Menu.RadioGroup>
+  );
 }
