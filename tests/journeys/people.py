@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from playwright.async_api import Locator, Page, expect
 
 AXE = Path(__file__).parents[2] / "widget" / "node_modules" / "axe-core" / "axe.min.js"
@@ -39,11 +38,12 @@ class Person:
         await self.page.evaluate(AXE.read_text())
         found = await self.page.evaluate("axe.run({resultTypes: ['violations']})")
         serious = [
-            {"id": one["id"], "where": [node["target"] for node in one["nodes"]], "why": one["help"]}
+            f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
             for one in found["violations"]
             if one["impact"] in SERIOUS
+            for node in one["nodes"]
         ]
-        assert serious == [], f"{self.page.url}: {msgspec.json.encode(serious).decode()}"
+        assert serious == [], "\n".join([self.page.url, *serious])
 
     def has_no_complaint(self) -> None:
         """Nothing broke behind the scenes."""
@@ -199,11 +199,14 @@ class Agent(Person):
 
     async def notes(self, text: str) -> None:
         """Write a private note."""
-        await self.page.get_by_role("radio", name="Private note").check(force=True)
+        await self._writes_a("Private note")
         await self.page.get_by_role("textbox", name="Private note").fill(text)
         await self.presses("Add note")
         await self.sees(text)
-        await self.page.get_by_role("radio", name="Reply").check(force=True)
+        await self._writes_a("Reply")
+
+    async def _writes_a(self, kind: str) -> None:
+        await self.page.get_by_role("radiogroup", name="What to write").get_by_text(kind, exact=True).click()
 
     async def sees(self, text: str | re.Pattern[str]) -> None:
         """Wait until this stands in the open conversation."""

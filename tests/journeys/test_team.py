@@ -58,7 +58,7 @@ async def test_signing_out_everywhere_signs_out_the_other_browser(
     await agent.signs_in(scene.email)
     other = await meet(Agent)
     await other.signs_in(scene.email)
-    await agent.presses("Your profile")
+    await agent.page.get_by_role("button", name="Your profile").click()
     await agent.page.get_by_role("menuitem", name="Sign out everywhere").click()
     await agent.page.get_by_role("dialog").get_by_role("button", name="Sign out everywhere").click()
     await expect(agent.page.get_by_role("button", name="Sign in")).to_be_visible()
