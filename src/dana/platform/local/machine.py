@@ -26,7 +26,7 @@ from dana.platform.migrations import migrate
 from dana.platform.secrets import Secrets
 from dana.platform.settings import Settings
 
-PROBE_SECONDS = 2.0
+PROBE_SECONDS = 5.0  # a busy machine is not a hanging one
 DRAIN_SECONDS = 15.0  # the services take 8 to drain
 
 Begin = Callable[[str], Callable[[], None]]
@@ -145,7 +145,15 @@ def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
         Issuer(MEMBER_ISSUER, Auth.MEMBER, keys.jwks(MEMBER_ISSUER)),
         Issuer(VISITOR_ISSUER, Auth.VISITOR, keys.jwks(VISITOR_ISSUER)),
     )
-    return Gateway(place.port, folder, issuers, ROUTES, host=place.host, limits=limits_from_environment())
+    return Gateway(
+        place.port,
+        folder,
+        issuers,
+        ROUTES,
+        host=place.host,
+        limits=limits_from_environment(),
+        trusted_proxies=int(os.environ.get("DANA_TRUSTED_PROXIES", "0")),
+    )
 
 
 def limits_from_environment() -> Limits:
