@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+import pytest
+
 from dana.contracts.ids import DocumentId
 from dana.contracts.queries import Hit, Quote
 from dana.services.ai.models.quoting import composed
@@ -63,9 +65,9 @@ def test_a_sentence_that_points_back_brings_the_one_before() -> None:
 
 
 def test_a_second_quote_joins_only_from_elsewhere_and_when_about_as_sure() -> None:
-    first = quote("Shoes can be returned within 30 days, unworn and in their box.", 0.95, "Shoes can x")
+    first = quote("Shoes can be returned within 30 days, unworn and in their box.", 0.95, "x.")
     near = quote("Orders can be returned by mail with the label in the parcel.", 0.94, "y")
-    same = quote("Nothing else.", 0.95, "Shoes can x")
+    same = quote("Nothing else.", 0.95, "x.")
     back = quote("They can be returned too.", 0.95, "v")
     far = quote("Gift cards can't be returned.", 0.7, "z")
     text, citations = composed([first, same, back, far, near], 0.5)
@@ -78,6 +80,22 @@ def test_a_much_surer_quote_comes_first() -> None:
     ranked = quote("We search for a lost parcel.", 0.6, "a")
     surer = quote("Tell us about a damaged parcel.", 0.9, "b")
     assert composed([ranked, surer], 0.5)[0] == surer.sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "passage"),
+    [
+        ("How to return an item", "How to return an item\nThis page says how."),
+        ("Return an item through these steps:", "Bags only. Return an item through these steps:"),
+        ("This guide explains how to return an item.", "This guide explains how to return an item."),
+        ("Learn how to return an item.", "Learn how to return an item."),
+    ],
+)
+def test_what_only_promises_an_answer_gives_way(sentence: str, passage: str) -> None:
+    promising = quote(sentence, 0.99, passage)
+    telling = quote("Bring it back to a shop within 30 days.", 0.8, "z")
+    assert composed([promising, telling], 0.5)[0] == telling.sentence
+    assert sentence in composed([promising], 0.5)[0], "better than nothing"
 
 
 def test_a_long_list_is_cut_at_a_line() -> None:

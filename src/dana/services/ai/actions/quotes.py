@@ -7,7 +7,7 @@ from dana.services.ai.models.answer import Answer
 from dana.services.ai.models.intents import Intent, candidates, intent_of, topic_words
 from dana.services.ai.models.quoting import composed
 
-QUOTES = 4  # the best and what may join it
+QUOTES = 6  # the best, and what may join or replace it
 NAMED_TOPICS = 3
 VAGUE_WORDS = 1  # so few words of topic are too little to hand over for; ask back first
 WORTH_NAMING = 0.4  # part of the threshold from which a topic is worth asking about

@@ -19,6 +19,12 @@ MUCH_SURER = 1.0  # in the logarithm of the odds: nearly three times
 ABOUT_AS_SURE = 1.0
 
 _LIST_LINE = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+")  # noqa: RUF001 - the dash that lists are written with
+_TITLE = re.compile(r"(?:[^\W\d_][\w'’,()-]*\s+){2,}[\w'’()-]*\w\)?$")  # noqa: RUF001 - words, no code, no full stop
+_DESCRIBES_ITSELF = re.compile(
+    r"(?:learn (?:how|about|more)|(?:in )?this (?:page|guide|article|section|document)|"
+    r"(?:please )?(?:refer to|see|read|check out) (?:the|our|this)|for more)\b",
+    re.IGNORECASE,
+)
 _POINTS_BACK = re.compile(
     r"(?:it|its|they|this|that|these|those|he|she|then|otherwise|also)\b", re.IGNORECASE
 )
@@ -26,12 +32,13 @@ _POINTS_BACK = re.compile(
 
 def composed(quotes: Sequence[Quote], threshold: float) -> tuple[str, tuple[Citation, ...]]:
     """Return the text and its citations. Every line of the text stands in its passage, word for word."""
-    first = quotes[0]
-    surest = max(quotes, key=lambda quote: quote.confidence)
-    if _log_odds(surest) > _log_odds(first) + MUCH_SURER:
+    sure = [quote for quote in quotes if quote.confidence >= threshold] or list(quotes)
+    first = _telling(sure)
+    surest = max(sure, key=lambda quote: quote.confidence)
+    if _log_odds(surest) > _log_odds(first) + MUCH_SURER and not _promises(surest):
         first = surest
     chosen, parts = [first], [_with_context(first)]
-    second = _second(first, quotes, threshold)
+    second = _second(first, sure)
     if second is not None:
         part = _with_list(second) or second.sentence
         if len(parts[0]) + len(part) <= TEXT_LIMIT:
@@ -49,14 +56,49 @@ def composed(quotes: Sequence[Quote], threshold: float) -> tuple[str, tuple[Cita
     return "\n\n".join(parts), citations
 
 
-def _second(first: Quote, quotes: Sequence[Quote], threshold: float) -> Quote | None:
+def _second(first: Quote, quotes: Sequence[Quote]) -> Quote | None:
     """Return a quote of another passage that answers about as surely and stands by itself."""
     for quote in quotes:
         is_elsewhere = quote.hit.passage != first.hit.passage
-        is_sure = quote.confidence >= threshold and _log_odds(quote) >= _log_odds(first) - ABOUT_AS_SURE
-        if is_elsewhere and is_sure and not _POINTS_BACK.match(quote.sentence):
+        is_sure = _log_odds(quote) >= _log_odds(first) - ABOUT_AS_SURE
+        stands_alone = not _POINTS_BACK.match(quote.sentence) and not _promises(quote)
+        if is_elsewhere and is_sure and stands_alone:
             return quote
     return None
+
+
+def _telling(quotes: Sequence[Quote]) -> Quote:
+    """Return the first quote, or what answers in its stead where that one only promises an answer."""
+    first = quotes[0]
+    if not _promises(first):
+        return first
+    telling = [quote for quote in quotes if not _promises(quote)]
+    as_sure = [quote for quote in telling if _log_odds(quote) >= _log_odds(first) - ABOUT_AS_SURE]
+    beside = [quote for quote in telling if quote.hit.document_id == first.hit.document_id]
+    in_its_stead = [quote for quote in beside if quote in as_sure]
+    if _only_promises(first):
+        in_its_stead = in_its_stead or beside or as_sure
+    return in_its_stead[0] if in_its_stead else first
+
+
+def _promises(quote: Quote) -> bool:
+    """Tell a sentence that is like the question because it announces its answer, which stands elsewhere.
+
+    Such are a heading, a page's description of itself, and a line that ends in a colon with nothing after it.
+    """
+    sentence = quote.sentence.strip()
+    if sentence.endswith(":"):
+        return quote.hit.passage.strip().endswith(sentence)
+    return bool(_TITLE.match(sentence) or _DESCRIBES_ITSELF.match(sentence))
+
+
+def _only_promises(quote: Quote) -> bool:
+    """Tell whether nothing would be quoted beside the promise that could keep it."""
+    if quote.sentence.strip().endswith(":"):
+        return _promises(quote)
+    told = sentences(quote.hit.passage) if len(quote.hit.passage) <= WHOLE_PASSAGE else []
+    rest = [sentence for sentence in told if sentence != quote.sentence.strip()]
+    return _promises(quote) and all(_TITLE.match(s) or _DESCRIBES_ITSELF.match(s) for s in rest)
 
 
 def _log_odds(quote: Quote) -> float:
