@@ -13,10 +13,8 @@ function apiReference(): Plugin {
   return {
     name: "dana-api-reference",
     apply: "build",
-    closeBundle() {
-      for (const file of ["swagger-ui.css", "swagger-ui-bundle.js"]) {
-        copyFileSync(join(source, file), resolve(import.meta.dirname, "dist/docs", file));
-      }
+    writeBundle({ dir = "dist" }) {
+      for (const file of ["swagger-ui.css", "swagger-ui-bundle.js"]) copyFileSync(join(source, file), join(dir, "docs", file));
     },
   };
 }

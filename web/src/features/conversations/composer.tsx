@@ -84,7 +84,7 @@ function Hint({ length }: { length: number }) {
   if (length > LENGTH_SHOWN_FROM) {
     return <Text size="xs" flex={1} ta="right" c={length > LONGEST ? "red" : "dimmed"} role="status">{length} of {LONGEST}</Text>;
   }
-  return <Text size="xs" c="dimmed" flex={1} ta="right" truncate visibleFrom="lg">Enter sends, Shift+Enter makes a new line</Text>;
+  return <Text size="xs" c="dimmed" flex={1} ta="right" truncate visibleFrom="lg">Enter sends, Shift+Enter for a new line</Text>;
 }
 
 /** Enter while a word is being composed (Japanese, Chinese) chooses the word; it must not send. */

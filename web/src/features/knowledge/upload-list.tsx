@@ -23,7 +23,7 @@ export function UploadList() {
 
 function Row({ upload }: { upload: Upload }) {
   const cache = useQueryClient();
-  const isFailed = upload.state === "failed";
+  const isFailed = upload.state === "failed" || upload.state === "refused";
   return (
     <li className={styles.upload} data-failed={isFailed || undefined}>
       <div className={styles.grow}>
@@ -35,7 +35,7 @@ function Row({ upload }: { upload: Upload }) {
           ? <Text size="sm" c="var(--mantine-color-error)" role="alert">{upload.error}</Text>
           : <Progress value={upload.sent * 100} size="sm" mt={6} aria-label={`Uploading ${upload.file.name}`} />}
       </div>
-      {isFailed && <Button size="compact-sm" variant="default" onClick={() => uploadAgain(cache, upload)}>Try again</Button>}
+      {upload.state === "failed" && <Button size="compact-sm" variant="default" onClick={() => uploadAgain(cache, upload)}>Try again</Button>}
       {isFailed && (
         <ActionIcon variant="subtle" color="gray" aria-label={`Dismiss ${upload.file.name}`} onClick={() => dismiss(upload.key)}>
           <IconX size={16} />

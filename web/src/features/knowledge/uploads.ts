@@ -1,16 +1,17 @@
 import type { QueryClient } from "@tanstack/react-query";
-import { Problem } from "@/platform/api/problem";
+import { explain, Problem } from "@/platform/api/problem";
 import type { Document } from "@/platform/api/types";
+import { backoffMs } from "@/platform/realtime/backoff";
 import { accessToken } from "@/platform/session/refresh";
 import { createStore } from "@/platform/store";
-import { explain } from "@/platform/api/problem";
 import { putDocument } from "./events";
 
 /** A file on its way to the server. Once it has arrived it is a document and leaves this list. */
 export interface Upload {
   key: string;
   file: File;
-  state: "waiting" | "sending" | "failed";
+  /** `refused` is final: the same file would be refused again. */
+  state: "waiting" | "sending" | "failed" | "refused";
   /** From 0 to 1. */
   sent: number;
   error: string | null;
@@ -20,6 +21,8 @@ export const LARGEST_BYTES = 25 * 1024 * 1024;
 export const ACCEPTED = [".md", ".mdx", ".txt", ".html", ".htm", ".pdf", ".docx", ".csv"];
 /** More at once would only wait for each other on the way. */
 const AT_ONCE = 3;
+/** How often a busy server is asked again before the person is. */
+const ATTEMPTS = 6;
 
 export const uploads = createStore<readonly Upload[]>([]);
 
@@ -40,7 +43,7 @@ export function dismiss(key: string): void {
 
 function checked(file: File): Pick<Upload, "state" | "error"> {
   const error = refusal(file);
-  return { state: error ? "failed" : "waiting", error };
+  return { state: error ? "refused" : "waiting", error };
 }
 
 /** Why a file can't be taken, known before it is sent; null when it may be. */
@@ -60,16 +63,26 @@ function fill(cache: QueryClient): void {
 async function run(cache: QueryClient, one: Upload): Promise<void> {
   change(one.key, { state: "sending" });
   try {
-    const document = await post(one, false).catch((error: unknown) => {
-      if (error instanceof Problem && error.status === 401) return post(one, true);
-      throw error;
-    });
-    putDocument(cache, document);
+    putDocument(cache, await deliver(one, 0));
     dismiss(one.key);
   } catch (error) {
     change(one.key, { state: "failed", error: explain(error) });
   }
   fill(cache);
+}
+
+/** Send, and send again with a new token, or when the server is only busy. It refused then, so nothing comes twice. */
+async function deliver(one: Upload, attempt: number): Promise<Document> {
+  try {
+    return await post(one, false);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (error.status === 401) return post(one, true);
+    if ((error.status !== 429 && error.status !== 503) || attempt + 1 === ATTEMPTS) throw error;
+    const waitMs = (error.retryAfterSeconds ?? 0) * 1000 || backoffMs(attempt + 1);
+    await new Promise((wake) => setTimeout(wake, waitMs));
+    return deliver(one, attempt + 1);
+  }
 }
 
 /** XMLHttpRequest, because fetch can't say how much of the body has been sent. */
