@@ -2,11 +2,14 @@ import type { QueryClient } from "@tanstack/react-query";
 import type { Member } from "@/platform/api/types";
 import { invalidateSoon } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
+import { session } from "@/platform/session/session";
 import { keys } from "./queries";
 
 export function applyEvent(cache: QueryClient, event: DanaEvent): void {
   if (event.type !== "member_joined" && event.type !== "member_changed") return;
   putMember(cache, event.member);
+  // What one may do here follows one's role at once, not only with the next token.
+  session.set((mine) => (mine?.user.user_id === event.member.user_id ? { ...mine, user: event.member } : mine));
   if (event.type === "member_joined") invalidateSoon(cache, keys.invitations);
 }
 

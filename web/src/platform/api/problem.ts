@@ -3,6 +3,7 @@ export class Problem extends Error {
   readonly status: number;
   readonly title: string;
   readonly requestId: string | null;
+  /** What is wrong with which field of the request. */
   readonly fields: Record<string, string>;
   readonly retryAfterSeconds: number | null;
 
@@ -41,7 +42,7 @@ const TITLES: Record<number, string> = {
 
 function fieldErrors(errors: unknown): Record<string, string> {
   if (!Array.isArray(errors)) return {};
-  const pairs = errors.filter(isRecord).map((error) => [text(error["field"]) ?? "", text(error["message"]) ?? ""]);
+  const pairs = errors.filter(isRecord).map((error) => [text(error["key"]) ?? "", text(error["message"]) ?? ""]);
   return Object.fromEntries(pairs.filter(([field]) => field));
 }
 
