@@ -29,7 +29,7 @@ up: ## Start Dana on http://localhost:8080 (PORT=… DATA=…); Ctrl-C stops it
 test: ## Set up, then check everything: lint, types, imports, unit, database, browser
 	@$(PREPARE) --tests
 	@$(MAKE) --no-print-directory lint types web-test
-	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: ## Style, import rules
 	$(BIN)/ruff check $(CODE)
