@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -82,13 +83,15 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = start(tmp_path_factory.mktemp("up") / "data", free_port())
-    assert running.process.poll() is None, running.output.read_text()
-    yield running
-    if running.process.poll() is None:
-        running.process.kill()
-        running.process.wait()
+def up() -> Iterator[Up]:
+    with tempfile.TemporaryDirectory(prefix="dana-test-up-") as folder:
+        Path(folder).chmod(0o755)  # so that PostgreSQL's account reaches it, and its files go with it
+        running = start(Path(folder) / "data", free_port())
+        assert running.process.poll() is None, running.output.read_text()
+        yield running
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.wait()
 
 
 def test_it_serves_the_api_behind_the_gateway(up: Up) -> None:
