@@ -124,6 +124,16 @@ async def test_a_model_s_answer_streams_and_cites(desk: Desk, base_url: str) -> 
     assert all(answer.text.startswith(draft) for draft in drafts)
 
 
+async def test_a_model_gets_what_a_follow_up_is_about(
+    desk: Desk, base_url: str, simulator: Simulator
+) -> None:
+    history = [said(Author.CUSTOMER, "What about a bicycle warranty?"), said(Author.ASSISTANT, "2 years.")]
+    await ask(desk, "And how much is that one?", with_model(base_url), *history)
+    assert "service@shop.example" in simulator.seen[-1]["messages"][1]["content"]
+    answer, _ = await ask(desk, "And how much is that one?", Assistant(), *history)
+    assert answer.action is not Action.REPLY, "quotes can't tell a follow-up from another topic"
+
+
 async def test_a_model_that_finds_nothing_hands_over_in_our_words(desk: Desk, base_url: str) -> None:
     shelf = cast("Shelf", desk.knowledge)
     shelf.passages = {"Football": "Nothing of use stands here at all."}

@@ -59,7 +59,8 @@ async def decide(desk: Desk, inquiry: Inquiry, on_draft: OnDraft) -> Answer:
 
 
 async def _answer_with_model(desk: Desk, inquiry: Inquiry, quotes: list[Quote], on_draft: OnDraft) -> Answer:
-    passages = await desk.knowledge.search(inquiry.org_id, inquiry.question, PASSAGES)
+    found = await desk.knowledge.search(inquiry.org_id, inquiry.question, PASSAGES)
+    passages = _without_repeats([quote.hit for quote in quotes] + found)[:PASSAGES]
     redaction = Redaction()
     writing = _Writing(inquiry, passages, redaction, on_draft)
     content = await desk.models.complete(
@@ -146,6 +147,10 @@ def _handed_over(inquiry: Inquiry, quotes: list[Quote], summary: str) -> Answer:
 def _broken_off(inquiry: Inquiry, reason: str) -> Answer:
     text = f"{inquiry.wording.failed} {inquiry.hand_over_text}"
     return Answer(action=Action.HAND_OVER, text=text, reason=reason, made_by=MODEL_SERVER)
+
+
+def _without_repeats(passages: list[Hit]) -> list[Hit]:
+    return list({(hit.document_id, hit.passage): hit for hit in passages}.values())
 
 
 def _cited(decision: Decision, passages: list[Hit]) -> list[Hit]:

@@ -47,7 +47,10 @@ class Inquiry:
     def unclear_before(self) -> str:
         """The customer's words that it asked back about just now, if it did."""
         told = [message for message in self.history if message.author is not Author.SYSTEM]
-        if not told or told[-1].action is not Action.CLARIFY:
-            return ""
-        customers = [message.text for message in told if message.author is Author.CUSTOMER]
-        return customers[-1] if customers else ""
+        return self.question_before if told and told[-1].action is Action.CLARIFY else ""
+
+    @property
+    def question_before(self) -> str:
+        """The customer's last words before the question."""
+        words = [message.text for message in self.history if message.author is Author.CUSTOMER]
+        return words[-1] if words else ""

@@ -4,12 +4,14 @@ from dana.contracts.queries import DEFAULT_THRESHOLD, Knowledge, Quote
 from dana.contracts.views import Action
 from dana.services.ai.actions.inquiry import Inquiry
 from dana.services.ai.models.answer import Answer
+from dana.services.ai.models.assistant import ProviderKind
 from dana.services.ai.models.intents import Intent, candidates, intent_of, topic_words
 from dana.services.ai.models.quoting import composed
 
 QUOTES = 6  # the best, and what may join or replace it
 NAMED_TOPICS = 3
 VAGUE_WORDS = 1  # so few words of topic are too little to hand over for; ask back first
+SHORT_QUESTION = 3  # words of topic
 WORTH_NAMING = 0.4  # part of the threshold from which a topic is worth asking about
 
 
@@ -66,9 +68,16 @@ def threshold_of(inquiry: Inquiry) -> float:
 
 
 def _ways_to_ask(inquiry: Inquiry) -> list[str]:
-    """Return the questions to look up; a reply to asking back belongs to what was unclear."""
+    """Return the questions to look up.
+
+    A reply to asking back belongs to what was unclear. A short question may follow up on the one before it;
+    only a model, which reads the conversation, can tell, so only for a model that is looked up too.
+    """
     ways = candidates(inquiry.question)
     before = inquiry.unclear_before
+    is_short = len(topic_words(inquiry.question)) <= SHORT_QUESTION
+    if is_short and inquiry.assistant.provider.kind is ProviderKind.OPENAI:
+        before = inquiry.question_before
     return [*ways, f"{before} {ways[0]}"] if topic_words(before) else ways
 
 
