@@ -103,7 +103,8 @@ def test_every_service_shows_its_card() -> None:
 
 def test_the_project_speaks_of_itself_only() -> None:
     talk = re.compile(
-        r"this session|developer session|issue #\d|^--(extra-)?index-url|\"resolved\": ?\"|/work/(main|shared)",
+        r"this session|developer session|issue #\d|^--(extra-)?index-url|/work/(main|shared)"
+        r"|\"resolved\": ?\"",
         re.IGNORECASE | re.MULTILINE,
     )
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)  # noqa: S607
