@@ -209,7 +209,7 @@ async def running(simulator: Simulator, port: int = 0) -> AsyncIterator[str]:
             log_level="critical",
             ws="none",
             lifespan="off",
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=0,
         )
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
