@@ -109,9 +109,14 @@ async def customer(meet: Meet[Customer]) -> Customer:
 
 @pytest.fixture
 async def scene(dana: RunningDana) -> AsyncIterator[Scene]:
-    """An organization with the sample help centre and an inbox, made through the API."""
+    """An organization with an inbox and no knowledge yet, made through the API."""
     async with Scene(dana.url) as made:
         await made.sign_up()
-        await made.add_sample()
         await made.add_inbox()
         yield made
+
+
+@pytest.fixture
+async def sample(scene: Scene) -> None:
+    """The sample help centre, all of it searchable."""
+    await scene.add_sample()

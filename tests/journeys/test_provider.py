@@ -11,6 +11,8 @@ from tests.journeys.people import Agent, Customer
 from tests.journeys.questions import COVERED, COVERED_ANSWER, UNCOVERED
 from tests.journeys.scene import Scene
 
+pytestmark = pytest.mark.usefixtures("sample")
+
 KEY = "sk-journey"
 
 

@@ -12,6 +12,8 @@ from tests.journeys.people import Customer
 from tests.journeys.questions import COVERED, COVERED_ANSWER
 from tests.journeys.scene import Scene
 
+pytestmark = pytest.mark.usefixtures("sample")
+
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <main><h1>A shop</h1><p>With a strict content policy.</p></main>
