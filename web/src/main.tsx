@@ -9,9 +9,12 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
+import { reloadWhenOutdated } from "@/platform/outdated";
 import { createCache } from "@/platform/query";
 import { makeRouter } from "@/routes/router";
 import { cssVariables, theme } from "@/ui/theme";
+
+reloadWhenOutdated();
 
 const cache = createCache();
 const router = makeRouter(cache);

@@ -17,7 +17,7 @@ export function TryBox({ name }: { name: string }) {
   const attempt = useTry();
   const [question, setQuestion] = useState("");
   return (
-    <Card withBorder padding="lg" component="section" aria-labelledby="try">
+    <Card withBorder padding="lg" component="section" className={styles.box} aria-labelledby="try">
       <Title order={2} id="try">Try it</Title>
       <Text size="sm" c="dimmed" mb="md">Answers with the saved settings. No customer sees it, and nothing is stored.</Text>
       <form
