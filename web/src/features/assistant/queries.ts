@@ -8,6 +8,8 @@ const KEY = ["assistant"] as const;
 export function assistantQuery() {
   return queryOptions({
     queryKey: KEY,
+    // No event tells of another admin's change, so it is read afresh with every visit.
+    gcTime: 0,
     queryFn: ({ signal }) => unwrap(api.GET("/api/v1/assistant", { signal })),
   });
 }

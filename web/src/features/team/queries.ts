@@ -13,6 +13,8 @@ export function membersQuery() {
 export function invitationsQuery() {
   return queryOptions({
     queryKey: keys.invitations,
+    // Only acceptance is an event; other admins' invitations are read afresh with every visit.
+    staleTime: 0,
     queryFn: async ({ signal }) => (await unwrap(api.GET("/api/v1/invitations", { signal }))).items,
   });
 }

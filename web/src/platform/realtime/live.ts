@@ -5,6 +5,7 @@ import { useStore } from "@/platform/store";
 import { Connection, type LinkState } from "./connection";
 import { activities, applyEphemeral, expire, settle } from "./ephemera";
 import type { DanaEvent } from "./frames";
+import { Replay } from "./replay";
 
 /** Each feature gives one: it brings the cached answers of the API up to date with an event. */
 export type ApplyEvent = (cache: QueryClient, event: DanaEvent) => void;
@@ -15,7 +16,9 @@ let connection: Connection | null = null;
 
 /** Keep the socket open while the shell is mounted, and feed every event to every feature. */
 export function useLiveCache(cache: QueryClient, cursor: number, reducers: readonly ApplyEvent[]): Connection {
-  const [mine] = useState(() => connect(cache, cursor, reducers));
+  const [replay] = useState(() => new Replay(cache, reducers));
+  const [mine] = useState(() => connect(cache, cursor, replay));
+  useEffect(() => replay.watch(), [replay]);
   useEffect(() => {
     const online = () => mine.retryNow();
     const offline = () => mine.wentOffline();
@@ -44,12 +47,12 @@ export function sayTyping(conversationId: string, isTyping: boolean): void {
   connection?.send({ type: "typing", conversation_id: conversationId, is_typing: isTyping });
 }
 
-function connect(cache: QueryClient, cursor: number, reducers: readonly ApplyEvent[]): Connection {
+function connect(cache: QueryClient, cursor: number, replay: Replay): Connection {
   const link = {
     open: (url: string) => new WebSocket(new URL(url, window.location.href.replace(/^http/, "ws"))),
     token: accessToken,
     onEvent(event: DanaEvent) {
-      for (const apply of reducers) apply(cache, event);
+      replay.apply(event);
       activities.set((before) => settle(before, event));
     },
     onEphemeral: (frame: Parameters<typeof applyEphemeral>[1]) =>
