@@ -11,6 +11,7 @@ from dana.services.knowledge.models.documents import clean_filename, kind_of, ma
 from dana.services.knowledge.models.grams import pieces, words
 from dana.services.knowledge.models.language import is_english
 from dana.services.knowledge.models.passages import LONG, Block, cut
+from dana.services.knowledge.models.quotable import penalty
 from dana.services.knowledge.models.ranking import Evidence, Nearness, confidence, fused
 from dana.services.knowledge.models.sentences import sentences
 from dana.services.knowledge.models.wordpiece import WordPiece
@@ -66,6 +67,7 @@ def test_common_terms_are_left_out_first() -> None:
         ("日本語です。次の文。", ["日本語です。", "次の文。"]),
         ("पहला वाक्य। दूसरा वाक्य।", ["पहला वाक्य।", "दूसरा वाक्य।"]),
         ("- one\n- two", ["- one", "- two"]),
+        ("1. Open Orders.\n2. Print it.", ["1. Open Orders.", "2. Print it."]),
     ],
 )
 def test_sentences(text: str, expected: list[str]) -> None:
@@ -110,6 +112,19 @@ def test_confidence_grows_with_the_evidence_and_stays_between_0_and_1() -> None:
     assert 0.0 < confidence(weak) < 0.05
     assert 0.95 < confidence(strong) < 1.0
     assert confidence(Evidence(matched=None, covered=1.0, passage=0.0, sentence=0.0)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("Backups are made every night.", "See the backup guide."),
+        ("Backups are made every night.", "BACKUP_TIME=0300"),
+        ("Backups are made every night.", "This guide explains backups."),
+        ("- Choose Backups", "docker run --rm backup"),
+    ],
+)
+def test_what_answers_is_quoted_before_what_points_elsewhere(better: str, worse: str) -> None:
+    assert penalty(better) < penalty(worse)
 
 
 def test_fusion_works_with_either_half() -> None:

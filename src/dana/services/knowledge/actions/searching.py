@@ -16,12 +16,14 @@ from dana.services.knowledge import store
 from dana.services.knowledge.models import lexical
 from dana.services.knowledge.models.language import is_english
 from dana.services.knowledge.models.passages import Passage
+from dana.services.knowledge.models.quotable import penalty
 from dana.services.knowledge.models.ranking import (
     SENTENCE_BONUS,
     Evidence,
     Found,
     Key,
     Nearness,
+    Said,
     confidence,
     fused,
     worth_quoting,
@@ -114,14 +116,14 @@ class Search:
             return []
         matched: list[float | None] = [None] * len(candidates)
         if self._meaning and is_english(asked.question):
-            sentences = [sentence for _, sentence, _ in candidates]
+            sentences = [said.text for _, said in candidates]
             matched = list(await self._meaning.match(asked.question, sentences))
         quotes = [
             (
-                worth_quoting(met, covered, found.score),
-                _quote(found, sentence, covered, met, asked.nearest),
+                worth_quoting(met, said, found.score),
+                _quote(found, said, met, asked.nearest),
             )
-            for (found, sentence, covered), met in zip(candidates, matched, strict=True)
+            for (found, said), met in zip(candidates, matched, strict=True)
         ]
         quotes.sort(key=lambda pair: pair[0], reverse=True)
         return [quote for _, quote in quotes[:limit]]
@@ -150,34 +152,45 @@ def _found(
 ) -> Found:
     """Rerank a passage: a single sentence that covers the question speaks for it."""
     title, passage = text
-    covered = [lexical.coverage(weights, sentence) for sentence in passage.sentences()]
-    bonus = max(covered, default=0.0) + (nearness.sentence if nearness else 0.0)
+    context = f"{title}\n{passage.heading}"
+    sentences = [
+        Said(
+            text=sentence,
+            covered=lexical.coverage(weights, sentence),
+            covered_in_context=lexical.coverage(weights, f"{context}\n{sentence}"),
+        )
+        for sentence in passage.sentences()
+    ]
+    best = max((said.covered for said in sentences), default=0.0)
+    bonus = best + (nearness.sentence if nearness else 0.0)
     return Found(
         key=key,
         title=title,
         text=passage.text,
-        sentences=list(zip(passage.sentences(), covered, strict=True)),
+        sentences=sentences,
         score=score + SENTENCE_BONUS * bonus,
-        covered=lexical.coverage(weights, f"{title}\n{passage.heading}\n{passage.text}"),
+        covered=lexical.coverage(weights, f"{context}\n{passage.text}"),
     )
 
 
-def _likely_sentences(asked: _Asked) -> list[tuple[Found, str, float]]:
+def _likely_sentences(asked: _Asked) -> list[tuple[Found, Said]]:
     """Choose the sentences that are worth matching word by word."""
-    candidates = [
-        (found, sentence, covered)
-        for found in asked.found[:QUOTED_PASSAGES]
-        for sentence, covered in found.sentences
-    ]
-    candidates.sort(key=lambda each: each[2] + each[0].score, reverse=True)
+    candidates = [(found, said) for found in asked.found[:QUOTED_PASSAGES] for said in found.sentences]
+    candidates.sort(
+        key=lambda each: worth_quoting(each[1].covered / 2, each[1], 2 * each[0].score), reverse=True
+    )
     return candidates[:MATCHED_SENTENCES]
 
 
-def _quote(found: Found, sentence: str, covered: float, matched: float | None, nearest: Nearness) -> Quote:
+def _quote(found: Found, said: Said, matched: float | None, nearest: Nearness) -> Quote:
     evidence = Evidence(
-        matched=matched, covered=found.covered, passage=nearest.passage, sentence=nearest.sentence
+        matched=matched,
+        covered=found.covered,
+        passage=nearest.passage,
+        sentence=nearest.sentence,
+        penalty=penalty(said.text),
     )
-    return Quote(hit=_hit(found), sentence=sentence, confidence=round(confidence(evidence), 4))
+    return Quote(hit=_hit(found), sentence=said.text, confidence=round(confidence(evidence), 4))
 
 
 def _hit(found: Found) -> Hit:

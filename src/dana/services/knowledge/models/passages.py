@@ -9,7 +9,7 @@ import msgspec
 from dana.services.knowledge.models.sentences import sentences
 
 SHORT = 400  # characters; blocks are joined while the whole stays this short
-LONG = 1_600  # characters; longer blocks are cut: the embedding model reads 256 tokens
+LONG = 2_000  # characters; longer blocks are cut: the embedding model reads 256 tokens
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -24,6 +24,8 @@ class Parsed(msgspec.Struct, frozen=True):
 
     blocks: list[Block]
     title: str | None = None
+    summary: str = ""
+    """What the document says of itself; it helps to find it, but answers nothing."""
 
 
 class Passage(msgspec.Struct, frozen=True):

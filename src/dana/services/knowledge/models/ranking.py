@@ -10,9 +10,11 @@ import math
 import msgspec
 
 from dana.contracts.ids import DocumentId
+from dana.services.knowledge.models.quotable import FRAGMENT_PENALTY, penalty
 
 MEANING_SHARE = 0.7
 LEXICAL_SHARE = 0.3
+PENALTY_SHARE = 15.0  # code and pointers must be much nearer to be said; fragments need not
 SENTENCE_BONUS = 0.2  # for a single sentence that covers the question
 
 Key = tuple[DocumentId, int]
@@ -26,14 +28,23 @@ class Nearness(msgspec.Struct, frozen=True):
     sentence: float
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence of a passage."""
+
+    text: str
+    covered: float
+    """How much of the question it holds, from 0 to 1."""
+    covered_in_context: float
+    """The same, with the title and the heading it stands under."""
+
+
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A passage found, with all that speaks for it."""
 
     key: Key
     title: str
     text: str
-    sentences: list[tuple[str, float]]
-    """Each with how much of the question it covers, from 0 to 1."""
+    sentences: list[Said]
     score: float
     covered: float
     """How much of the question the passage holds, from 0 to 1."""
@@ -49,6 +60,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The nearest passage of all knowledge, as a cosine."""
     sentence: float
     """The nearest sentence of all knowledge, as a cosine."""
+    penalty: float = 0.0
+    """What speaks against the sentence itself."""
 
 
 def fused(lexical: float, best_lexical: float, nearness: Nearness | None) -> float:
@@ -60,9 +73,10 @@ def fused(lexical: float, best_lexical: float, nearness: Nearness | None) -> flo
     return MEANING_SHARE * meaning + LEXICAL_SHARE * words
 
 
-def worth_quoting(matched: float | None, covered: float, passage_score: float) -> float:
+def worth_quoting(matched: float | None, said: Said, passage_score: float) -> float:
     """Score a sentence among those of one question."""
-    return (matched or 0.0) + 0.5 * covered + 0.5 * passage_score
+    covered = 0.25 * said.covered + 0.25 * said.covered_in_context
+    return (matched or 0.0) + covered + 0.5 * passage_score - penalty(said.text)
 
 
 def confidence(evidence: Evidence) -> float:
@@ -77,4 +91,5 @@ def confidence(evidence: Evidence) -> float:
             + 5.9 * evidence.sentence
             - 16.5
         )
+    logit -= PENALTY_SHARE * max(0.0, evidence.penalty - FRAGMENT_PENALTY)
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))

@@ -18,6 +18,7 @@ _ABBREVIATION = re.compile(
     r"|Sgt|Rev|Hon|vs|etc|approx|No|Nos|Vol|Fig|Inc|Ltd|Co|Corp|ca|cf|al|Mt|Ft|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sep"
     r"|Sept|Oct|Nov|Dec|bzw|z\.B|Nr|ggf|inkl|usw|p\.ej|Sra|Dra|Mme|Mlle)\.$"
 )
+_NUMBER = re.compile(r"\s*\(?\d{1,3}\.$")  # of an entry in a list
 _SOFT_CUT = re.compile(r"[;:,]\s|\s")
 
 
@@ -27,7 +28,7 @@ def sentences(text: str) -> list[str]:
     start = 0
     for end in _END.finditer(text):
         candidate = text[start : end.end()]
-        if end.group().startswith(".") and _ABBREVIATION.search(candidate):
+        if end.group().startswith(".") and (_ABBREVIATION.search(candidate) or _NUMBER.match(candidate)):
             continue
         found.append(candidate)
         start = end.end()

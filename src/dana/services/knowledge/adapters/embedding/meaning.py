@@ -29,10 +29,10 @@ class Meaning:
         self._corpora: OrderedDict[OrgId, Corpus] = OrderedDict()
         self._sentences: OrderedDict[str, Vectors] = OrderedDict()
 
-    async def of_passages(self, passages: Sequence[Passage]) -> list[bytes]:
+    async def of_passages(self, title: str, passages: Sequence[Passage]) -> list[bytes]:
         """Return what is to be stored of each passage: its vector, and those of its sentences."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._indexing, self._embed_passages, passages)
+        return await loop.run_in_executor(self._indexing, self._embed_passages, title, passages)
 
     async def of_question(self, question: str) -> Vectors:
         """Return the vector of a question."""
@@ -84,12 +84,12 @@ class Meaning:
     def _size_bytes(self) -> int:
         return sum(corpus.size_bytes for corpus in self._corpora.values())
 
-    def _embed_passages(self, passages: Sequence[Passage]) -> list[bytes]:
+    def _embed_passages(self, title: str, passages: Sequence[Passage]) -> list[bytes]:
         texts: list[str] = []
         starts: list[int] = []
         for passage in passages:
             starts.append(len(texts))
-            texts += [in_context(passage), *passage.sentences()]
+            texts += [in_context(title, passage), *passage.sentences()]
         vectors = self._model.embed(texts)
         return [
             packed(vectors[start:end]) for start, end in zip(starts, [*starts[1:], len(texts)], strict=True)
@@ -120,9 +120,9 @@ class Meaning:
         return [found[sentence] for sentence in sentences]
 
 
-def in_context(passage: Passage) -> str:
-    """Return a passage as the model reads it: under its heading."""
-    return f"{passage.heading}\n{passage.text}" if passage.heading else passage.text
+def in_context(title: str, passage: Passage) -> str:
+    """Return a passage as the model reads it: under its title and heading."""
+    return "\n".join(filter(None, (title, passage.heading, passage.text)))
 
 
 def piece_weight(piece: int) -> float:

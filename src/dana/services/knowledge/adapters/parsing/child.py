@@ -61,7 +61,7 @@ def _clean(parsed: Parsed) -> Parsed:
         raise UnreadableError(
             f"The file holds {size:,} characters of text; at most {MAX_CHARACTERS:,} can be read. Split it."
         )
-    return Parsed(blocks, _printable(parsed.title) if parsed.title else None)
+    return Parsed(blocks, _printable(parsed.title or "") or None, _printable(parsed.summary))
 
 
 def _printable(text: str) -> str:

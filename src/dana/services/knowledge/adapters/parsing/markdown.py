@@ -64,12 +64,13 @@ def read_text(source: str) -> Parsed:
         fields = {name: html.unescape(value) for name, value in _FIELD.findall(front.group(1))}
         source = source[front.end() :]
     writer = _Writer()
-    if fields.get("description"):
-        writer.lines.append(fields["description"])
-        writer.flush()
     _read_lines(_COMMENT.sub("", source).splitlines(), writer)
     writer.flush()
-    return Parsed(writer.blocks, fields.get("title") or _only_top_heading(writer.blocks))
+    title = fields.get("title") or _only_top_heading(writer.blocks)
+    summary = fields.get("description", "")
+    if not writer.blocks and summary:
+        return Parsed([Block(summary)], title)
+    return Parsed(writer.blocks, title, summary)
 
 
 def _read_lines(lines: list[str], writer: _Writer) -> None:
