@@ -1,6 +1,8 @@
 import { Button, Center, Stack } from "@mantine/core";
 import { type ErrorComponentProps, Link, useRouter } from "@tanstack/react-router";
 import { IconMapOff } from "@tabler/icons-react";
+import { useEffect } from "react";
+import { Problem } from "@/platform/api/problem";
 import { Brand } from "@/ui/brand";
 import { Empty, Failed, Loading } from "@/ui/states";
 
@@ -14,9 +16,16 @@ export function NotFound() {
   );
 }
 
-/** A page that could not even start, such as with the server down: it says so and tries again on demand. */
+const RETRY_MS = 3_000;
+
+/** A page that could not even start. When it may pass, such as with the server down, it tries again by itself. */
 export function Broken({ error }: ErrorComponentProps) {
   const router = useRouter();
+  useEffect(() => {
+    if (!(error instanceof Problem) || !error.isPassing) return;
+    const timer = setInterval(() => void router.invalidate(), RETRY_MS);
+    return () => clearInterval(timer);
+  }, [error, router]);
   return <main><Failed what="This page could not be shown" error={error} onRetry={() => void router.invalidate()} /></main>;
 }
 

@@ -33,7 +33,7 @@ export function Failed({ error, onRetry, what }: { error: unknown; onRetry?: () 
   const requestId = error instanceof Problem ? error.requestId : null;
   return (
     <Center mih={200} p="lg">
-      <Alert role="alert" color="red" variant="light" icon={<IconAlertTriangle />} title={what} maw={480}>
+      <Alert role="alert" color="red" variant="default" icon={<IconAlertTriangle />} title={what} maw={480}>
         <Stack gap="sm" align="flex-start">
           <Text size="sm">{explain(error)}</Text>
           {requestId && <Text size="xs" c="dimmed">Request {requestId}</Text>}

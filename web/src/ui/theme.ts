@@ -26,6 +26,7 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "sm" } },
     InputWrapper: { defaultProps: { withAsterisk: false } },
+    Card: { styles: { root: { backgroundColor: "var(--dana-surface)", borderColor: "var(--dana-line)" } } },
     Tooltip: { defaultProps: { openDelay: 350, withArrow: true } },
     // The placeholder is a focusable element that a menu may not have, says axe.
     Menu: { defaultProps: { withInitialFocusPlaceholder: false } },

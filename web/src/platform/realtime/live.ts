@@ -19,6 +19,7 @@ export function useLiveCache(cache: QueryClient, cursor: number, reducers: reado
   const [replay] = useState(() => new Replay(cache, reducers));
   const [mine] = useState(() => connect(cache, cursor, replay));
   useEffect(() => replay.watch(), [replay]);
+  useEffect(() => mine.state.subscribe(() => mine.state.get() === "live" && retryFailed(cache)), [mine, cache]);
   useEffect(() => {
     const online = () => mine.retryNow();
     const offline = () => mine.wentOffline();
@@ -45,6 +46,11 @@ export function useLinkState(of: Connection): LinkState {
 /** Tell the others that this person is typing, or has stopped; lost without harm when not connected. */
 export function sayTyping(conversationId: string, isTyping: boolean): void {
   connection?.send({ type: "typing", conversation_id: conversationId, is_typing: isTyping });
+}
+
+/** What failed while the server was away is asked again as soon as it is back. */
+function retryFailed(cache: QueryClient): void {
+  void cache.refetchQueries({ type: "active", predicate: ({ state }) => state.status === "error" });
 }
 
 function connect(cache: QueryClient, cursor: number, replay: Replay): Connection {
