@@ -26,7 +26,11 @@ export function Broken({ error }: ErrorComponentProps) {
     const timer = setInterval(() => void router.invalidate(), RETRY_MS);
     return () => clearInterval(timer);
   }, [error, router]);
-  return <main><Failed what="This page could not be shown" error={error} onRetry={() => void router.invalidate()} /></main>;
+  return (
+    <Center component="main" mih="60dvh">
+      <Failed what="This page could not be shown" error={error} onRetry={() => void router.invalidate()} />
+    </Center>
+  );
 }
 
 export function Starting() {
