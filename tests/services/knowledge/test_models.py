@@ -129,7 +129,7 @@ def test_what_answers_is_quoted_before_what_points_elsewhere(better: str, worse:
 
 def test_fusion_works_with_either_half() -> None:
     assert fused(5.0, 10.0, None) == 0.5
-    assert fused(0.0, 0.0, Nearness(1.0, 1.0)) == 0.7
+    assert fused(0.0, 0.0, Nearness(1.0, 1.0)) == 0.75
     assert fused(10.0, 10.0, Nearness(1.0, 1.0)) == pytest.approx(1.0)
 
 

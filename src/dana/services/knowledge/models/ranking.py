@@ -12,8 +12,8 @@ import msgspec
 from dana.contracts.ids import DocumentId
 from dana.services.knowledge.models.quotable import FRAGMENT_PENALTY, penalty
 
-MEANING_SHARE = 0.7
-LEXICAL_SHARE = 0.3
+MEANING_SHARE = 0.75
+LEXICAL_SHARE = 0.25  # a little less than alone, since the bonus counts words again
 PENALTY_SHARE = 15.0  # code and pointers must be much nearer to be said; fragments need not
 SENTENCE_BONUS = 0.2  # for a single sentence that covers the question
 
