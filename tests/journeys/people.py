@@ -10,6 +10,8 @@ from playwright.async_api import Locator, Page, expect
 AXE = Path(__file__).parents[2] / "widget" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 30_000
 PASSWORD = "correct horse battery staple"
+IS_AT_REST = """() => new Promise((rested) => requestAnimationFrame(() => requestAnimationFrame(() => rested(
+  document.getAnimations().every(({effect}) => effect.getComputedTiming().iterations === Infinity)))))"""
 SERIOUS = {"serious", "critical"}
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -35,6 +37,7 @@ class Person:
 
     async def finds_the_page_accessible(self) -> None:
         """Check the page as it stands with axe: nothing serious may be found."""
+        await self.page.wait_for_function(IS_AT_REST)
         await self.page.evaluate(AXE.read_text())
         found = await self.page.evaluate("axe.run({resultTypes: ['violations']})")
         serious = [

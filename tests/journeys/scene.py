@@ -19,6 +19,7 @@ class Scene:
     def __init__(self, url: str) -> None:
         self.email = f"ana-{secrets.token_hex(4)}@example.com"
         self.public_key = ""
+        self.inbox_id = ""
         self._url = url
         self._http = httpx.AsyncClient(base_url=url, timeout=30)
 
@@ -63,13 +64,9 @@ class Scene:
 
     async def add_inbox(self, **settings: Any) -> None:
         """Open an inbox for the website."""
-        body = {
-            "name": "Lumen support",
-            "channel": "web_widget",
-            "greeting": "Hello! Ask us anything.",
-            **settings,
-        }
-        self.public_key = (await self._ask("POST", "/api/v1/inboxes", body))["public_key"]
+        usual = {"name": "Lumen support", "channel": "web_widget", "greeting": "Hello! Ask us anything."}
+        inbox = await self._ask("POST", "/api/v1/inboxes", {**usual, **settings})
+        self.public_key, self.inbox_id = inbox["public_key"], inbox["id"]
 
     async def put_assistant(self, **changes: Any) -> None:
         """Change the assistant's settings."""
@@ -77,8 +74,8 @@ class Scene:
         await self._ask("PUT", "/api/v1/assistant", {**settings, **changes})
 
     async def conversations(self) -> list[dict[str, Any]]:
-        """List the organization's conversations."""
-        page = await self._ask("GET", "/api/v1/conversations")
+        """List the inbox's conversations."""
+        page = await self._ask("GET", f"/api/v1/conversations?inbox_id={self.inbox_id}")
         items: list[dict[str, Any]] = page["items"]
         return items
 

@@ -41,7 +41,7 @@ async def test_documents_are_uploaded_searched_and_deleted(scene: Scene, agent: 
     await expect(buyback).to_have_count(0)
     await page.reload()
     await _searches(agent, QUESTION)
-    await expect(page.get_by_text("passages in").or_(page.get_by_text("Nothing found"))).to_be_visible()
+    await expect(page.get_by_text("passages in").or_(page.get_by_text("Nothing found")).first).to_be_visible()
     await expect(page.get_by_text(ANSWER)).to_have_count(0)
 
 

@@ -7,18 +7,33 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import expect
 
+from tests.browser import RunningDana
 from tests.journeys.conftest import Meet
 from tests.journeys.people import Customer
 from tests.journeys.questions import COVERED, COVERED_ANSWER
 from tests.journeys.scene import Scene
-
-pytestmark = pytest.mark.usefixtures("sample")
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <main><h1>A shop</h1><p>With a strict content policy.</p></main>
 <script async src="{dana}/widget.js" data-inbox="{key}" data-color="gold" data-position="left"></script>
 </html>"""
+
+
+@pytest.fixture(scope="module")
+async def lumen(dana: RunningDana) -> AsyncIterator[Scene]:
+    """One organization with the sample help centre, for all of these journeys."""
+    async with Scene(dana.url) as made:
+        await made.sign_up()
+        await made.add_sample()
+        yield made
+
+
+@pytest.fixture
+async def scene(lumen: Scene) -> Scene:
+    """That organization, with an inbox of its own for each journey."""
+    await lumen.add_inbox()
+    return lumen
 
 
 @pytest.fixture
