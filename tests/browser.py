@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -19,6 +19,14 @@ READY_SECONDS = 120.0
 STOP_SECONDS = 40.0
 ROOT = Path(__file__).parents[1]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+SIGNS: dict[str, Callable[[list[bytes]], bool]] = {
+    "services": lambda command: b"serve" in command,
+    "valkey": lambda command: Path(command[0].decode()).name.startswith("valkey"),
+    "gateway": lambda command: Path(command[0].decode()).name == "envoy",
+    "postgres": lambda command: Path(command[0].decode()).name == "postgres",
+}
 
 
 class RunningDana:
@@ -72,15 +80,15 @@ class RunningDana:
         finally:
             self._process = None
 
-    def kill_services(self) -> None:
-        """Kill -9 the process that runs the services. The supervisor must bring it back by itself."""
+    def kill(self, part: str = "services") -> None:
+        """Kill -9 one part: services, valkey, gateway or postgres. The supervisor must bring it back."""
         if self._process is None:
             raise RuntimeError("Dana is not running.")
-        services = [pid for pid in descendants(self._process.pid) if b"serve" in command_line(pid)]
-        if not services:
-            raise RuntimeError("No process runs the services.")
-        for pid in services:
-            os.kill(pid, signal.SIGKILL)
+        sign = SIGNS[part]
+        found = [pid for pid in descendants(self._process.pid) if sign(command_line(pid))]
+        if not found:
+            raise RuntimeError(f"No process runs the {part}.")
+        os.kill(found[0], signal.SIGKILL)
 
     def _is_ready(self) -> bool:
         try:

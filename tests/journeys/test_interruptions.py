@@ -93,11 +93,12 @@ async def test_what_was_not_sent_survives_a_reload(
     await _agree(scene, conversation_id, agent, customer, "Written without a line.")
 
 
-async def test_the_services_are_killed_between_messages(
-    scene: Scene, agent: Agent, customer: Customer, dana: RunningDana
+@pytest.mark.parametrize("part", ["services", "valkey", "gateway", "postgres"])
+async def test_a_part_is_killed_between_messages(
+    part: str, scene: Scene, agent: Agent, customer: Customer, dana: RunningDana
 ) -> None:
     conversation_id = await _talking(scene, agent, customer)
-    dana.kill_services()
+    dana.kill(part)
     await customer.writes("Written while it was dead.")
     await agent.replies("So was this.")
     await customer.sees("So was this.")
@@ -113,7 +114,7 @@ async def test_the_services_are_killed_while_the_assistant_answers(
 ) -> None:
     await customer.visits(scene.demo_page)
     await customer.writes(COVERED)
-    dana.kill_services()
+    dana.kill()
     await expect(await customer.sees_answers(1)).to_contain_text(COVERED_ANSWER)
     [conversation] = await scene.conversations()
     assert len(await scene.said(conversation["id"])) == len([COVERED, COVERED_ANSWER])

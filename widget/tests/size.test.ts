@@ -9,7 +9,8 @@ const root = join(import.meta.dirname, "..");
 let bundle: string;
 
 beforeAll(() => {
-  execFileSync("npx", ["vite", "build", "--outDir", "node_modules/.size-test", "--logLevel", "error"], { cwd: root });
+  const vite = join(root, "node_modules/vite/bin/vite.js");
+  execFileSync(process.execPath, [vite, "build", "--outDir", "node_modules/.size-test", "--logLevel", "error"], { cwd: root });
   bundle = readFileSync(join(root, "node_modules/.size-test/widget.js"), "utf8");
 }, 60_000);
 
