@@ -152,15 +152,10 @@ def _found(
 ) -> Found:
     """Rerank a passage: a single sentence that covers the question speaks for it."""
     title, passage = text
-    context = f"{title}\n{passage.heading}"
-    sentences = [
-        Said(
-            text=sentence,
-            covered=lexical.coverage(weights, sentence),
-            covered_in_context=lexical.coverage(weights, f"{context}\n{sentence}"),
-        )
-        for sentence in passage.sentences()
-    ]
+    total = sum(weights.values()) or 1.0
+    above = lexical.held(weights, lexical.readable(f"{title}\n{passage.heading}"))
+    inside = lexical.held(weights, lexical.readable(passage.text))
+    sentences = [_said(sentence, inside, above, total) for sentence in passage.sentences()]
     best = max((said.covered for said in sentences), default=0.0)
     bonus = best + (nearness.sentence if nearness else 0.0)
     return Found(
@@ -169,8 +164,15 @@ def _found(
         text=passage.text,
         sentences=sentences,
         score=score + SENTENCE_BONUS * bonus,
-        covered=lexical.coverage(weights, f"{context}\n{passage.text}"),
+        covered=sum((above | inside).values()) / total,
     )
+
+
+def _said(sentence: str, inside: dict[str, float], above: dict[str, float], total: float) -> Said:
+    """Tell how much of a question a sentence covers; it can't hold what its passage doesn't."""
+    own = lexical.held(inside, lexical.readable(sentence))
+    in_context = sum((above | own).values())
+    return Said(text=sentence, covered=sum(own.values()) / total, covered_in_context=in_context / total)
 
 
 def _likely_sentences(asked: _Asked) -> list[tuple[Found, Said]]:

@@ -102,10 +102,12 @@ def worth_reading(found: Mapping[int, int], passages: int) -> dict[int, float]:
 def coverage(weights: Mapping[str, float], text: str) -> float:
     """Return how much of a question's terms a text holds, from 0 to 1, the rare ones counting most."""
     total = sum(weights.values())
-    if not total:
-        return 0.0
-    held = readable(text)
-    return sum(weight for piece, weight in weights.items() if piece in held) / total
+    return sum(held(weights, readable(text)).values()) / total if total else 0.0
+
+
+def held(weights: Mapping[str, float], readable_text: str) -> dict[str, float]:
+    """Keep the terms of a question that a readable text holds."""
+    return {piece: weight for piece, weight in weights.items() if piece in readable_text}
 
 
 def _terms_of(word: str) -> tuple[int, ...]:
