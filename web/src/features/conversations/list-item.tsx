@@ -38,7 +38,7 @@ export const ListItem = memo(function ListItem({ conversation, inboxName, isSele
             {isTyping ? <span className={styles.typing}>is typing…</span> : preview(conversation)}
           </span>
           {unread > 0 && (
-            <Badge size="sm" circle={unread < 10} aria-label={`${unread} unread`}>{unread > 99 ? "99+" : unread}</Badge>
+            <Badge size="sm" circle={unread < 10} style={{ flex: "none" }} aria-label={`${unread} unread`}>{unread > 99 ? "99+" : unread}</Badge>
           )}
         </div>
         {facts && <div className={styles.facts}>{facts}</div>}
