@@ -1,6 +1,7 @@
 """The way of a document from queued to searchable. Each step commits, is announced, and may be repeated."""
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 PARSING_PROGRESS = 0.1
 INDEXING_PROGRESS = 0.3
 WRITING_PROGRESS = 0.95
-EMBEDDED_AT_ONCE = 16  # passages; after each batch the progress is told
+EMBEDDED_AT_ONCE = 16  # passages
+TOLD_EVERY_SECONDS = 1.0  # progress is an event for every member who looks
 WENT_WRONG = "Something went wrong on our side. Try again; if it happens again, tell the operator."
 
 log = structlog.get_logger(__name__)
@@ -100,11 +102,13 @@ class Indexer:
         if self._meaning is None:
             return None
         vectors: list[bytes] = []
+        told = 0.0
         many = len(draft.passages)
         for start in range(0, many, EMBEDDED_AT_ONCE):
             batch = draft.passages[start : start + EMBEDDED_AT_ONCE]
             vectors += await self._meaning.of_passages(draft.title, batch)
-            if len(vectors) < many:
+            if len(vectors) < many and time.monotonic() - told > TOLD_EVERY_SECONDS:
+                told = time.monotonic()
                 progress = INDEXING_PROGRESS + len(vectors) / many * (WRITING_PROGRESS - INDEXING_PROGRESS)
                 await self._move(org_id, document_id, DocumentStatus.INDEXING, progress)
         return vectors

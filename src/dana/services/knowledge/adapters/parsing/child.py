@@ -49,18 +49,18 @@ def read(kind: Kind, content: bytes) -> Outcome:
 
 def _clean(parsed: Parsed) -> Parsed:
     """Drop what no text may hold, and refuse what is too much or nothing."""
+    size = sum(len(block.text) for block in parsed.blocks)
+    if size > MAX_CHARACTERS:
+        raise UnreadableError(
+            f"The file holds {size:,} characters of text; at most {MAX_CHARACTERS:,} can be read. Split it."
+        )
     blocks = [
         Block(_printable(block.text).strip(), tuple(_printable(h).strip() for h in block.headings))
         for block in parsed.blocks
     ]
     blocks = [block for block in blocks if block.text]
-    size = sum(len(block.text) for block in blocks)
-    if not size:
+    if not blocks:
         raise UnreadableError("The file holds no text.")
-    if size > MAX_CHARACTERS:
-        raise UnreadableError(
-            f"The file holds {size:,} characters of text; at most {MAX_CHARACTERS:,} can be read. Split it."
-        )
     return Parsed(blocks, _printable(parsed.title or "") or None, _printable(parsed.summary))
 
 

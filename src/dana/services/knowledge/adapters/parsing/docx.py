@@ -27,7 +27,11 @@ def read(content: bytes) -> Parsed:
     _refuse_bombs(content)
     try:
         document = docx.Document(io.BytesIO(content))
-    except Exception:  # noqa: BLE001 - the library raises whatever its own parts raise
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the library raises whatever its own parts raise
+        if "memory" in str(error).lower():
+            raise MemoryError from None
         raise UnreadableError(DAMAGED) from None
     title = (document.core_properties.title or "").strip()
     return Parsed(_blocks(document), title or None)
