@@ -6,17 +6,19 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from dana.contracts.events import DocumentChanged, DocumentQueued
+from dana.contracts.events import DocumentChanged
 from dana.contracts.ids import DocumentId, OrgId, new_id
-from dana.contracts.views import DocumentStatus, DocumentView
+from dana.contracts.views import DocumentStatus
 from dana.platform.errors import Conflict, Invalid, Missing
 from dana.platform.identity import SYSTEM
 from dana.platform.shards import Shards
+from dana.services.knowledge import store
 from dana.services.knowledge.actions import documents
 from dana.services.knowledge.actions.indexing import Indexer
 from dana.services.knowledge.actions.sample import add_sample
 from dana.services.knowledge.actions.searching import Search
 from dana.services.knowledge.adapters.embedding.meaning import Meaning
+from dana.services.knowledge.models.documents import Kind
 from tests.services.knowledge import files
 from tests.services.knowledge.conftest import Learn, found
 
@@ -120,34 +122,34 @@ async def test_a_bad_file_fails_with_its_reason_and_may_be_retried(
     assert document.status is DocumentStatus.FAILED
     assert document.error
     assert "password" in document.error
-    async with shards.tx(org, SYSTEM) as tx:
-        queued = await documents.retry(tx, document.id)
-    assert (queued.status, queued.error) == (DocumentStatus.QUEUED, None)
     with pytest.raises(Conflict):
         async with shards.tx(org, SYSTEM) as tx:
+            queued = await documents.retry(tx, document.id)
+            assert (queued.status, queued.error) == (DocumentStatus.QUEUED, None)
             await documents.retry(tx, document.id)
 
 
 async def test_every_step_is_announced_with_a_growing_version(
-    shards: Shards, org: OrgId, learn: Learn
+    shards: Shards, org: OrgId, any_meaning: Meaning | None
 ) -> None:
-    document = await learn(
-        org, "long.txt", b"\n\n".join(b"Paragraph %d. " % n + b"word " * 100 for n in range(20))
-    )
+    content = b"\n\n".join(b"Paragraph %d. " % n + b"word " * 100 for n in range(20))
+    document_id = DocumentId(new_id())
+    async with shards.tx(org, SYSTEM) as tx:  # unannounced, so that no other worker takes it up, too
+        await store.insert_document(
+            tx, document_id, title="Long", filename="long.txt", kind=Kind.TEXT, content=content
+        )
+    await Indexer(shards, any_meaning).index(org, document_id)
     async with shards.read(org) as tx:
-        rows = await tx.fetch("select type, payload from platform.event_log order by cursor")
-    kinds: dict[str, type[DocumentQueued | DocumentChanged]]
-    kinds = {"document_queued": DocumentQueued, "document_changed": DocumentChanged}
-    views = [_document(msgspec.json.decode(row["payload"], type=kinds[row["type"]])) for row in rows]
-    assert [view.version for view in views] == list(range(1, len(views) + 1))
+        rows = await tx.fetch("select payload from platform.event_log order by cursor")
+    views = [msgspec.json.decode(row["payload"], type=DocumentChanged).document for row in rows]
+    assert [view.version for view in views] == list(range(2, len(views) + 2))
     assert [view.progress for view in views] == sorted(view.progress for view in views)
     assert list(dict.fromkeys(view.status for view in views)) == [
-        DocumentStatus.QUEUED,
         DocumentStatus.PARSING,
         DocumentStatus.INDEXING,
         DocumentStatus.SEARCHABLE,
     ]
-    assert views[-1] == document, "what events say is what is fetched"
+    assert views[-1] == await found(shards, org, document_id), "what events say is what is fetched"
 
 
 async def test_indexing_twice_at_once_indexes_once(shards: Shards, org: OrgId) -> None:
@@ -228,7 +230,3 @@ async def test_every_action_sees_nothing_of_a_second_organization(
         with pytest.raises(Missing):
             await documents.find_document(tx, DocumentId(new_id()))
     assert (await found(shards, org, document.id)).status is DocumentStatus.SEARCHABLE
-
-
-def _document(event: DocumentQueued | DocumentChanged) -> DocumentView:
-    return event.document

@@ -51,7 +51,12 @@ MEDIA_TYPES = {
 STEPS: dict[DocumentStatus, frozenset[DocumentStatus]] = {
     DocumentStatus.QUEUED: frozenset({DocumentStatus.PARSING, DocumentStatus.FAILED}),
     DocumentStatus.PARSING: frozenset(
-        {DocumentStatus.PARSING, DocumentStatus.INDEXING, DocumentStatus.FAILED}
+        {
+            DocumentStatus.PARSING,
+            DocumentStatus.INDEXING,
+            DocumentStatus.SEARCHABLE,  # a second worker began again, but the first had not died: it wins
+            DocumentStatus.FAILED,
+        }
     ),
     DocumentStatus.INDEXING: frozenset(
         {
