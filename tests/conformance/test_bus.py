@@ -22,6 +22,8 @@ from dana.platform.shards import Shards
 
 ShardsOf = Callable[[str], Shards]
 
+GROUP = "conformance"  # a group of its own, beside whatever else runs on these databases
+
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +33,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(shards: Shards, *consumers: Consumer | Worker) -> AsyncIterator[Bus]:
-    bus = Bus("conversations", shards, list(consumers))
+    bus = Bus(GROUP, shards, list(consumers))
     shards.on_commit.append(bus.committed)
     await bus.start()
     try:
@@ -44,7 +46,7 @@ async def running(shards: Shards, *consumers: Consumer | Worker) -> AsyncIterato
 
 async def _unsubscribe(shards: Shards) -> None:
     for shard in await shards.names():
-        await (await shards.pool(shard)).execute("select platform.subscribe('conversations', '{}', '{}')")
+        await (await shards.pool(shard)).execute("select platform.subscribe($1, '{}', '{}')", GROUP)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -85,7 +87,7 @@ async def test_an_event_from_before_the_start_is_consumed_after_it(shards_of: Sh
         pass
     for shard in await shards.names():
         pool = await shards.pool(shard)
-        await pool.execute("select platform.subscribe('conversations', '{organization_created}', '{live}')")
+        await pool.execute("select platform.subscribe($1, '{organization_created}', '{live}')", GROUP)
     await say(shards, org, "while nobody listened")
     async with running(shards, Consumer(OrganizationCreated, consume)):
         await until(lambda: seen == ["while nobody listened"])
@@ -176,11 +178,11 @@ async def test_a_dead_workers_event_is_taken_up_by_another(
     shards, seen = shards_of("conversations"), []
     for shard in await shards.names():
         pool = await shards.pool(shard)
-        await pool.execute("select platform.subscribe('conversations', '{organization_created}', '{ai}')")
+        await pool.execute("select platform.subscribe($1, '{organization_created}', '{ai}')", GROUP)
     await say(shards, org, "orphan")
     pool = await shards.pool((await shards.route(org)).shard)
     claimed = await pool.fetch(
-        "select * from platform.claim('conversations', 'ai', 10, interval '300 ms', $1)", uuid4()
+        "select * from platform.claim($1, 'ai', 10, interval '300 ms', $2)", GROUP, uuid4()
     )
     assert [row["org_id"] for row in claimed] == [org]
 

@@ -15,6 +15,8 @@ import pytest
 
 from dana.platform.local.programs import free_port
 
+pytestmark = pytest.mark.xdist_group("up")  # one Dana for all of them, in this order
+
 START_SECONDS = 90  # the machine may be busy with other tests
 SIGN_UP = {
     "email": "ana@example.com",
