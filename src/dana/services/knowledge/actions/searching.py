@@ -5,6 +5,7 @@ question ─► vector (before the transaction)
          ─► quote: the best sentences of the best passages, matched word by word
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,16 +85,25 @@ class Search:
     async def _ask(self, org_id: OrgId, question: str, limit: int) -> _Asked:
         question = question.replace("\0", " ").strip()[:LONGEST_QUESTION]
         meaning = self._meaning if is_english(question) else None
-        vector = await meaning.of_question(question) if meaning and question else None
+        embedding = asyncio.ensure_future(meaning.of_question(question)) if meaning else None
+        try:  # the vector is made while the database counts words
+            return await self._look_up(org_id, question, limit, embedding)
+        finally:
+            if embedding:
+                embedding.cancel()
+
+    async def _look_up(
+        self, org_id: OrgId, question: str, limit: int, embedding: "asyncio.Future[Vectors] | None"
+    ) -> _Asked:
+        asked = lexical.asked_terms(question)
         async with self._shards.read(org_id) as tx:
             version, passages = await store.corpus(tx)
-            asked = lexical.asked_terms(question)
             if not passages or not asked:
                 return _Asked([], {}, Nearness(0.0, 0.0), question)
             counts = await store.count_terms(tx, list(asked.values()))
             weights = lexical.weighed(asked, counts, passages)
             scores = await store.best_by_terms(tx, lexical.worth_reading(counts, passages), CANDIDATES)
-            near = await self._near(tx, meaning, version, vector)
+            near = await self._near(tx, version, embedding)
             best = _ranked(scores, near)[: max(RERANKED, limit)]
             texts = await store.passages_at(tx, [key for key, _, _ in best])
         found = [
@@ -102,13 +112,11 @@ class Search:
         found.sort(key=lambda each: each.score, reverse=True)
         return _Asked(found, weights, near.nearest() if near else Nearness(0.0, 0.0), question)
 
-    async def _near(
-        self, tx: Tx, meaning: "Meaning | None", version: int, vector: "Vectors | None"
-    ) -> "Near | None":
-        if meaning is None or vector is None:
+    async def _near(self, tx: Tx, version: int, embedding: "asyncio.Future[Vectors] | None") -> "Near | None":
+        if self._meaning is None or embedding is None:
             return None
-        corpus = meaning.corpus_at(tx.org_id, version) or await _loaded(tx, meaning, version)
-        return await meaning.near(corpus, vector)
+        corpus = self._meaning.corpus_at(tx.org_id, version) or await _loaded(tx, self._meaning, version)
+        return await self._meaning.near(corpus, await embedding)
 
     async def _quote(self, asked: _Asked, limit: int) -> list[Quote]:
         candidates = _likely_sentences(asked)
@@ -154,8 +162,17 @@ def _found(
     title, passage = text
     total = sum(weights.values()) or 1.0
     above = lexical.held(weights, lexical.readable(f"{title}\n{passage.heading}"))
-    inside = lexical.held(weights, lexical.readable(passage.text))
-    sentences = [_said(sentence, inside, above, total) for sentence in passage.sentences()]
+    told = [(sentence, lexical.readable(sentence)) for sentence in passage.sentences()]
+    inside = lexical.held(weights, "".join(readable for _, readable in told))
+    sentences = [
+        Said(
+            text=sentence,
+            covered=sum(own.values()) / total,
+            covered_in_context=sum((above | own).values()) / total,
+        )
+        for sentence, readable in told
+        for own in (lexical.held(inside, readable),)  # it can't hold what its passage doesn't
+    ]
     best = max((said.covered for said in sentences), default=0.0)
     bonus = best + (nearness.sentence if nearness else 0.0)
     return Found(
@@ -166,13 +183,6 @@ def _found(
         score=score + SENTENCE_BONUS * bonus,
         covered=sum((above | inside).values()) / total,
     )
-
-
-def _said(sentence: str, inside: dict[str, float], above: dict[str, float], total: float) -> Said:
-    """Tell how much of a question a sentence covers; it can't hold what its passage doesn't."""
-    own = lexical.held(inside, lexical.readable(sentence))
-    in_context = sum((above | own).values())
-    return Said(text=sentence, covered=sum(own.values()) / total, covered_in_context=in_context / total)
 
 
 def _likely_sentences(asked: _Asked) -> list[tuple[Found, Said]]:

@@ -15,6 +15,8 @@ from dana.services.knowledge.models.passages import Passage
 
 QUESTION_THREADS = 2
 CACHED_CORPUS_BYTES = 512 * 1024 * 1024
+FEW_PASSAGES = 2_000
+CACHED_QUESTIONS = 1_000  # the assistant asks the same question for quotes and for passages
 CACHED_SENTENCES = 2_000  # about 25 kB each
 FIRST_WORD_PIECE = 1_000  # BERT's vocabulary begins with marks and unused numbers, then goes by frequency
 
@@ -28,6 +30,7 @@ class Meaning:
         self._indexing = ThreadPoolExecutor(1, "meaning-index")
         self._corpora: OrderedDict[OrgId, Corpus] = OrderedDict()
         self._sentences: OrderedDict[str, Vectors] = OrderedDict()
+        self._questions: dict[str, Vectors] = {}
 
     async def of_passages(self, title: str, passages: Sequence[Passage]) -> list[bytes]:
         """Return what is to be stored of each passage: its vector, and those of its sentences."""
@@ -37,8 +40,14 @@ class Meaning:
     async def of_question(self, question: str) -> Vectors:
         """Return the vector of a question."""
         loop = asyncio.get_running_loop()
+        known = self._questions.get(question)
+        if known is not None:
+            return known
         vectors: Vectors = await loop.run_in_executor(self._asking, self._model.embed, [question])
         vector: Vectors = vectors[0]
+        if len(self._questions) >= CACHED_QUESTIONS:
+            self._questions.clear()
+        self._questions[question] = vector
         return vector
 
     async def match(self, question: str, sentences: Sequence[str]) -> list[float]:
@@ -72,7 +81,9 @@ class Meaning:
         return corpus
 
     async def near(self, corpus: Corpus, question: Vectors) -> Near:
-        """Compare a question with an organization's knowledge."""
+        """Compare a question with an organization's knowledge; what takes under a millisecond at once."""
+        if len(corpus.keys) < FEW_PASSAGES:
+            return corpus.near(question)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._asking, corpus.near, question)
 
