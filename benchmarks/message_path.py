@@ -47,6 +47,7 @@ class Tally:
     """When each message was posted, and when and how often it came out at the other side."""
 
     posted: dict[str, float] = field(default_factory=dict)
+    acknowledged: set[str] = field(default_factory=set)
     arrived: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
@@ -59,8 +60,8 @@ class Tally:
         ]
 
     def lost(self) -> int:
-        """Posted, and never arrived."""
-        return sum(mark not in self.arrived for mark in self.posted)
+        """Acknowledged, and never arrived. What was refused (503) is an error, told to its sender."""
+        return sum(mark not in self.arrived for mark in self.acknowledged)
 
     def duplicated(self) -> int:
         """Arrived more than once."""
@@ -128,6 +129,7 @@ class Load:
         self.tally.posted[mark] = time.perf_counter()
         try:
             await self.client.call("POST", path, {"text": mark}, token, key=mark)
+            self.tally.acknowledged.add(mark)
         except Exception as error:  # noqa: BLE001 - counted and shown
             self.tally.errors.append(repr(error)[:200])
 
