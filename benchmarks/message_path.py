@@ -126,12 +126,13 @@ class Load:
             if author == "agent"
             else (f"/api/v1/widget/conversations/{chat.id}/messages", chat.customer_token)
         )
-        self.tally.posted[mark] = time.perf_counter()
+        tally = self.tally
+        tally.posted[mark] = time.perf_counter()
         try:
             await self.client.call("POST", path, {"text": mark}, token, key=mark)
-            self.tally.acknowledged.add(mark)
+            tally.acknowledged.add(mark)
         except Exception as error:  # noqa: BLE001 - counted and shown
-            self.tally.errors.append(repr(error)[:200])
+            tally.errors.append(repr(error)[:200])
 
     async def steady(self, rate: float, seconds: float, authors: tuple[str, ...]) -> float:
         """Post at a fixed rate whatever the answers do; returns the share that arrived in time."""
