@@ -156,7 +156,7 @@ class _Bench:
             self._say(f"Indexing {article.title} …")
             text = "\n\n".join(paragraph.context for paragraph in article.paragraphs)
             async with self._shards.tx(self.org_id, SYSTEM) as tx:
-                document = await documents.upload(tx, f"{article.title}.txt", text.encode())
+                document = await documents.upload(tx, f"{_filename(article.title)}.txt", text.encode())
             self._indexed[number] = document.id
             await self._indexer.index(self.org_id, document.id)
             async with self._shards.read(self.org_id) as tx:
@@ -213,6 +213,10 @@ def _read(file: Path) -> list[Article]:
         return msgspec.json.decode(file.read_bytes(), type=File).data
     except (OSError, msgspec.DecodeError) as error:
         raise Invalid(f"{file} is no file in SQuAD's format: {error}") from None
+
+
+def _filename(title: str) -> str:
+    return title.replace("/", " ").replace("\\", " ").strip(" .") or "article"
 
 
 def _rank(asked: Asked, hits: list[Hit]) -> int | None:

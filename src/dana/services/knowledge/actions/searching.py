@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dana.services.knowledge.adapters.embedding.model import Vectors
 
 CANDIDATES = 60  # of each method
-RERANKED = 12
+RERANKED = 10
 QUOTED_PASSAGES = 5
 MATCHED_SENTENCES = 8  # word-by-word matching costs milliseconds for each
 LONGEST_QUESTION = 1_000  # characters; the rest adds cost, not meaning
