@@ -93,8 +93,11 @@ async def test_a_killed_program_comes_back(supervisor: Supervisor, journal: Jour
 async def test_a_program_that_keeps_crashing_is_started_less_and_less_often(
     supervisor: Supervisor, journal: Journal
 ) -> None:
-    await supervisor.start(journal.program("weak", STEADY.replace("time.sleep(0.01)", "break")))
+    crash = journal.path.with_name("crash")
+    weak = f"{STEADY}    if journal.with_name('crash').exists(): break\n"
+    await supervisor.start(journal.program("weak", weak))
     began = time.monotonic()
+    crash.touch()
     await until(lambda: journal.lines().count("weak started") >= 5)
     assert time.monotonic() - began > 0.1 + 0.2 + 0.4  # the pauses before the second, third and fourth
 

@@ -15,8 +15,6 @@ import pytest
 
 from dana.platform.local.programs import free_port
 
-pytestmark = pytest.mark.xdist_group("up")  # one Dana for all of them, in this order
-
 START_SECONDS = 90  # the machine may be busy with other tests
 SIGN_UP = {
     "email": "ana@example.com",
@@ -34,6 +32,7 @@ class Up:
     port: int
     process: subprocess.Popen[str]
     output: Path
+    token: str = ""
 
     @property
     def url(self) -> str:
@@ -90,6 +89,9 @@ def up() -> Iterator[Up]:
         Path(folder).chmod(0o755)  # so that PostgreSQL's account reaches it, and its files go with it
         running = start(Path(folder) / "data", free_port())
         assert running.process.poll() is None, running.output.read_text()
+        signed_up = httpx.post(f"{running.url}/api/v1/auth/signup", json=SIGN_UP, timeout=30)
+        assert signed_up.status_code == 201, signed_up.text
+        running.token = signed_up.json()["access_token"]
         yield running
         if running.process.poll() is None:
             running.process.kill()
@@ -98,11 +100,8 @@ def up() -> Iterator[Up]:
 
 def test_it_serves_the_api_behind_the_gateway(up: Up) -> None:
     assert up.is_serving()
-    session = httpx.post(f"{up.url}/api/v1/auth/signup", json=SIGN_UP, timeout=30)
-    assert session.status_code == 201, session.text
-    token = session.json()["access_token"]
     assert httpx.get(f"{up.url}/api/v1/inboxes").status_code == 401
-    inboxes = httpx.get(f"{up.url}/api/v1/inboxes", headers={"authorization": f"Bearer {token}"})
+    inboxes = httpx.get(f"{up.url}/api/v1/inboxes", headers={"authorization": f"Bearer {up.token}"})
     assert inboxes.status_code == 200, inboxes.text
 
 
