@@ -24,6 +24,8 @@ from dana.platform.http.static import Static
 from dana.platform.identity import Keys
 from dana.platform.jobs import Scheduler
 from dana.platform.maintenance import maintenance
+from dana.platform.pools import connection_of
+from dana.platform.replicas import Replicas
 from dana.platform.service import Platform, Running, Service
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
@@ -48,6 +50,7 @@ class Dana:
     services: list[tuple[Service, Platform]]
     platform_shards: Shards
     valkey: Valkey
+    replicas: Replicas
 
 
 def compose(settings: Settings) -> Dana:
@@ -56,9 +59,10 @@ def compose(settings: Settings) -> Dana:
     fanout = Fanout(valkey)
     ephemera = Ephemera(fanout)
     keys = Keys(settings.secrets)
+    replicas = Replicas(settings)
 
     def platform(service: str) -> Platform:
-        return Platform(settings, Shards(settings, service), keys, valkey, fanout, ephemera)
+        return Platform(settings, Shards(settings, service, replicas), keys, valkey, fanout, ephemera)
 
     platforms = {name: platform(name) for name in ("auth", "conversations", "knowledge", "ai", "realtime")}
     knowledge, answers = build_knowledge(platforms["knowledge"])
@@ -77,6 +81,7 @@ def compose(settings: Settings) -> Dana:
         services=[(service, platforms[service.name]) for service in services],
         platform_shards=platform_shards,
         valkey=valkey,
+        replicas=replicas,
     )
 
 
@@ -101,6 +106,7 @@ async def started(dana: Dana) -> AsyncIterator[None]:
         for service in reversed(begun):
             await service.stop()
         await dana.platform_shards.close()
+        await dana.replicas.stop()
         await dana.valkey.stop()
 
 
@@ -145,18 +151,29 @@ async def serve(settings: Settings, on_ready: Callable[[], None]) -> None:
 
 
 def readiness(shards: Shards) -> Callable[[], Awaitable[dict[str, str]]]:
-    """Make the answer to /readyz: every database answers. Valkey may be away; that costs only speed."""
+    """Make the answer to /readyz: the catalog and at least one shard have answered once.
+
+    Later outages don't unmake it: every process would turn unready at the same moment, and requests that
+    should hear "try again in a second" would find nobody. Valkey may be away; that costs only speed.
+    """
+    has_been_ready = False
 
     async def missing() -> dict[str, str]:
+        nonlocal has_been_ready
+        if has_been_ready:
+            return {}
+        failures: dict[str, str] = {}
         try:
-            async with shards.catalog.read() as tx:
-                await tx.fetchval("select 1")
             for shard in await shards.names():
-                pool = await shards.pool(shard)
-                await pool.fetchval("select 1", timeout=2)
-        except (Problem, OSError, TimeoutError) as error:
-            return {"postgresql": str(error) or type(error).__name__}
-        return {}
+                try:
+                    async with connection_of(await shards.pool(shard)) as connection:
+                        await connection.fetchval("select 1", timeout=2)
+                    has_been_ready = True
+                except (Problem, OSError) as error:
+                    failures[shard] = str(error) or type(error).__name__
+        except (Problem, OSError) as error:
+            failures["catalog"] = str(error) or type(error).__name__
+        return {} if has_been_ready else failures
 
     return missing
 

@@ -37,7 +37,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(migrations, "PLATFORM_DIR", tmp_path / "nothing")
     (tmp_path / "nothing" / "catalog").mkdir(parents=True)
     (tmp_path / "nothing" / "catalog" / "0001_shards.sql").write_text(
-        "create schema platform;create table platform.shards (name text primary key, database text not null);"
+        "create schema platform;"
+        "create table platform.shards (name text primary key, database text not null);"
+        "create table platform.shard_logins (shard text, sealed_url bytea);"
+        "create table platform.schema_holds (name text, reason text, since timestamptz default now());"
     )
     return folder
 
@@ -56,7 +59,7 @@ async def test_the_plan_is_what_runs_and_a_second_run_does_nothing(empty: Settin
     ran: list[Step] = []
     assert await migrate(empty, ran.append) == len(planned) == 4
     assert sorted(map(str, ran)) == sorted(map(str, planned))
-    assert [step.database for step in ran][:2] == ["dana_catalog"] * 2
+    assert [step.database for step in ran][:2] == ["catalog"] * 2
     assert await plan(empty) == []
     assert await migrate(empty) == 0
     assert await tables(empty, "dana_shard2") == {"first"}

@@ -8,12 +8,13 @@ import pytest
 
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
+from dana.platform.catalog import Route
 from dana.platform.errors import Invalid, Missing, Unavailable
 from dana.platform.identity import SYSTEM
 from dana.platform.network import NetworkInTransactionError, forbid_network_in_tx
 from dana.platform.outbox import Outbox
 from dana.platform.settings import Settings
-from dana.platform.shards import Route, Shards
+from dana.platform.shards import Shards
 
 ShardsOf = Callable[[str], Shards]
 

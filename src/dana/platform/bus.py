@@ -23,15 +23,17 @@ import structlog
 
 from dana.contracts.events import EVENTS_BY_TYPE, Event, event_type
 from dana.contracts.ids import EventId, OrgId
-from dana.platform.database import Tx
+from dana.platform.database import Tx, outages_are_problems
 from dana.platform.errors import Problem
 from dana.platform.identity import SYSTEM
 from dana.platform.outbox import Outbox
+from dana.platform.pools import connection_of
 from dana.platform.shards import Shards
 from dana.platform.telemetry import DELIVERIES
 
 LEASE_SECONDS = 12.0  # a killed worker's delivery is taken up again after this long
 POLL_SECONDS = 0.5  # the safety net; a commit in this process needs no poll
+NEW_SHARDS_SECONDS = 5.0  # a shard that was added, or was away at the start, is consumed after this long
 MAX_ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 300.0
@@ -116,17 +118,10 @@ class Bus:
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Subscribe on every shard, then consume until `stop`."""
-        if not self._by_type:
-            return
-        types, lanes = zip(*self._by_type, strict=True)
-        for shard in await self._shards.names():
-            pool = await self._shards.pool(shard)
-            await pool.execute(
-                "select platform.subscribe($1, $2, $3)", self._group, list(types), [str(x) for x in lanes]
-            )
-            self._queues += [_Queue(shard, lane) for lane in sorted(self._lanes)]
-        self._loops = [asyncio.create_task(self._consume(queue)) for queue in self._queues]
+        """Subscribe on every shard that can be reached, then consume until `stop`."""
+        if self._by_type:
+            await self._take_up_shards()
+            self._loops.append(asyncio.create_task(self._watch_shards()))
 
     async def stop(self) -> None:
         """Claim nothing more, let what runs end, and give back what doesn't end in time."""
@@ -147,6 +142,37 @@ class Bus:
         for queue in self._queues:
             if queue.lane in lanes:
                 queue.wake.set()
+
+    async def _watch_shards(self) -> None:
+        while True:
+            await asyncio.sleep(NEW_SHARDS_SECONDS)
+            try:
+                await self._take_up_shards()
+            except Problem as problem:
+                log.warning("shards_unknown", group=self._group, error=str(problem))
+
+    async def _take_up_shards(self) -> None:
+        """Subscribe on the shards that aren't consumed yet; one that is down is tried again later."""
+        types, lanes = zip(*self._by_type, strict=True)
+        consumed = {queue.shard for queue in self._queues}
+        for shard in await self._shards.names():
+            if shard in consumed:
+                continue
+            try:
+                async with connection_of(await self._shards.pool(shard)) as connection:
+                    with outages_are_problems():
+                        await connection.execute(
+                            "select platform.subscribe($1, $2, $3)",
+                            self._group,
+                            list(types),
+                            [str(lane) for lane in lanes],
+                        )
+            except Problem as problem:
+                log.warning("shard_not_consumed", group=self._group, shard=shard, error=str(problem))
+                continue
+            queues = [_Queue(shard, lane) for lane in sorted(self._lanes)]
+            self._queues += queues
+            self._loops += [asyncio.create_task(self._consume(queue)) for queue in queues]
 
     async def _consume(self, queue: _Queue) -> None:
         while True:
@@ -229,16 +255,16 @@ class Bus:
         await self._finish(queue, delivery)
 
     async def _renew(self, queue: _Queue, delivery: Delivery) -> None:
-        pool = await self._shards.pool(queue.shard)
-        is_ours = await pool.fetchval(
-            "select platform.renew($1, $2, $3, $4, $5, $6)",
-            delivery.envelope.org_id,
-            delivery.envelope.cursor,
-            self._group,
-            queue.lane.value,
-            delivery.token,
-            timedelta(seconds=LEASE_SECONDS),
-        )
+        async with self._shards.tx(delivery.envelope.org_id, SYSTEM) as tx:  # where it lives by now
+            is_ours = await tx.fetchval(
+                "select platform.renew($1, $2, $3, $4, $5, $6)",
+                tx.org_id,
+                delivery.envelope.cursor,
+                self._group,
+                queue.lane.value,
+                delivery.token,
+                timedelta(seconds=LEASE_SECONDS),
+            )
         if not is_ours:
             raise LeaseLostError
 
@@ -263,18 +289,18 @@ class Bus:
             error=str(error),
         )
         try:
-            pool = await self._shards.pool(queue.shard)
-            await pool.execute(
-                "select platform.postpone($1, $2, $3, $4, $5, $6, $7, $8)",
-                delivery.envelope.org_id,
-                delivery.envelope.cursor,
-                self._group,
-                queue.lane.value,
-                delivery.token,
-                f"{type(error).__name__}: {error}"[:2000],
-                timedelta(seconds=pause_seconds(attempt)),
-                is_dead,
-            )
+            async with self._shards.tx(delivery.envelope.org_id, SYSTEM) as tx:
+                await tx.execute(
+                    "select platform.postpone($1, $2, $3, $4, $5, $6, $7, $8)",
+                    tx.org_id,
+                    delivery.envelope.cursor,
+                    self._group,
+                    queue.lane.value,
+                    delivery.token,
+                    f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
+                    timedelta(seconds=pause_seconds(attempt)),
+                    is_dead,
+                )
         except Exception as later:  # noqa: BLE001 - the lease runs out by itself, and the event comes again
             log.warning("postpone_failed", error=repr(later))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
 
@@ -29,10 +29,14 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 
-STALE_ROUTE = "OM001"
+STALE_ROUTE = "OM001"  # the organization does not live here at this epoch
+BEHIND = "OM004"  # this replica does not show what the reader has seen
 
 _LOST = (
     ConnectionError,
+    TimeoutError,
+    asyncpg.exceptions.TargetServerAttributeNotMatched,  # no primary among the hosts at the moment
+    asyncpg.ReadOnlySQLTransactionError,  # this one was demoted
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -116,8 +120,11 @@ async def open_pool(dsn: str, size: int) -> asyncpg.Pool:
     )
 
 
-async def abandon(connection: asyncpg.Connection | Any) -> None:
-    """Roll back; a connection that can't even do that is closed."""
+async def abandon(connection: asyncpg.Connection | Any, error: BaseException | None = None) -> None:
+    """Roll back; a connection that can't even do that, or leads to a demoted server, is closed."""
+    if isinstance(getattr(error, "__cause__", None), asyncpg.ReadOnlySQLTransactionError):
+        connection.terminate()
+        return
     try:
         await asyncio.shield(connection.execute("ROLLBACK"))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -140,14 +147,46 @@ def outages_are_problems() -> Iterator[None]:
         raise Unavailable("The database can't be reached; nothing was saved.") from error
 
 
-def address(server: str, *, database: str, user: str | None = None, password: str | None = None) -> str:
-    """Take a server's address and change the database, and the user where one is given."""
+def address(
+    server: str,
+    *,
+    database: str,
+    user: str | None = None,
+    password: str | None = None,
+    host: str | None = None,
+) -> str:
+    """Take a server's address and change the database, and the user or the host where one is given.
+
+    A server may have several hosts, `postgresql://user@host1:port,host2:port/…`: then the address leads to
+    whichever is the primary, and with `host` to that one, whatever it is.
+    """
     parts = urlsplit(server)
+    login, _, listed = parts.netloc.rpartition("@")
     if user is not None:
-        host = parts.netloc.rpartition("@")[2]
-        netloc = f"{quote(user)}:{quote(password or '')}@{host}"
-        parts = SplitResult(parts.scheme, netloc, parts.path, parts.query, parts.fragment)
-    return parts._replace(path=f"/{database}").geturl()
+        login = f"{quote(user)}:{quote(password or '', safe='')}"
+    options = dict(parse_qsl(parts.query))
+    options.pop("target_session_attrs", None)
+    if host is None and "," in listed:
+        options["target_session_attrs"] = "read-write"
+    netloc = f"{login}@{host or listed}" if login else (host or listed)
+    return parts._replace(netloc=netloc, path=f"/{database}", query=urlencode(options)).geturl()
+
+
+def hosts(server: str) -> list[str]:
+    """Name the hosts of a server's address as they stand there, each `host:port`."""
+    return urlsplit(server).netloc.rpartition("@")[2].split(",")
+
+
+def without_login(server: str) -> str:
+    """Take user and password out of a server's address, and the database."""
+    parts = urlsplit(server)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], path="").geturl()
+
+
+def login_of(server: str) -> tuple[str, str]:
+    """Read user and password of a server's address."""
+    parts = urlsplit(server)
+    return unquote(parts.username or ""), unquote(parts.password or "")
 
 
 async def _keep_as_it_is(connection: Any) -> None:

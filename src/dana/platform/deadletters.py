@@ -1,16 +1,11 @@
 """What is due and what has died, for the operator: list, inspect, send again."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
 from dana.contracts.ids import OrgId
-from dana.platform.database import address
-from dana.platform.migrations import shard_databases
+from dana.platform.servers import administer, shard_addresses
 from dana.platform.settings import Settings
 
 MOST = 500
@@ -21,7 +16,15 @@ _LETTERS = """
     from platform.deliveries d
     join platform.event_log l
       on l.org_id = d.org_id and l.cursor = d.cursor and l.created_at = d.event_created_at
+    join platform.org_placement p on p.org_id = d.org_id and p.state = 'active'
    where """
+_ORGANIZATIONS_WITH_DEAD = """
+  select distinct d.org_id from platform.deliveries d
+   where d.state = 'dead' and ($1::uuid is null or d.org_id = $1)"""
+_REDRIVE = """
+  update platform.deliveries d set state = 'ready', attempts = 0, available_at = clock_timestamp()
+   where d.state = 'dead' and d.org_id = $1 and ($2::bigint is null or d.cursor = $2)
+     and exists (select from platform.org_placement p where p.org_id = d.org_id and p.state = 'active')"""
 _OLDEST_FIRST = " order by d.available_at limit $1"
 
 
@@ -61,34 +64,23 @@ async def show(settings: Settings, org_id: UUID, cursor: int) -> list[Letter]:
 async def redrive(settings: Settings, org_id: UUID | None = None, cursor: int | None = None) -> int:
     """Send dead events again, of all organizations or of one; returns how many."""
     total = 0
-    for shard in shard_databases(settings):
-        async with _admin(settings, shard) as connection:
-            tag = await connection.execute(
-                "update platform.deliveries"
-                " set state = 'ready', attempts = 0, available_at = clock_timestamp()"
-                " where state = 'dead' and ($1::uuid is null or org_id = $1)"
-                " and ($2::bigint is null or cursor = $2)",
-                org_id,
-                cursor,
-            )
-        total += int(tag.rpartition(" ")[2])
+    for dsn in (await shard_addresses(settings)).values():
+        async with administer(dsn) as connection:
+            for row in await connection.fetch(_ORGANIZATIONS_WITH_DEAD, org_id):
+                async with connection.transaction():
+                    # Like any writer: not while the organization moves, and not on the copy it left behind.
+                    await connection.execute(
+                        "select pg_advisory_xact_lock_shared(hashtextextended($1, 0))", str(row["org_id"])
+                    )
+                    tag = await connection.execute(_REDRIVE, row["org_id"], cursor)
+                total += int(tag.rpartition(" ")[2])
     return total
 
 
 async def _letters(settings: Settings, condition: str, *args: object) -> list[Letter]:
     letters: list[Letter] = []
-    for shard in shard_databases(settings):
-        async with _admin(settings, shard) as connection:
+    for shard, dsn in (await shard_addresses(settings)).items():
+        async with administer(dsn) as connection:
             rows = await connection.fetch(_LETTERS + condition + _OLDEST_FIRST, MOST, *args)
         letters += [Letter(shard=shard, **dict(row)) for row in rows]
     return letters
-
-
-@asynccontextmanager
-async def _admin(settings: Settings, shard: str) -> AsyncIterator[asyncpg.Connection]:
-    database = shard_databases(settings)[shard]
-    connection = await asyncpg.connect(address(settings.database_url, database=database))
-    try:
-        yield connection
-    finally:
-        await connection.close()

@@ -1,5 +1,13 @@
 """What every shard needs from time to time: partitions of the log, and the backlog's metrics."""
 
+import contextlib
+from collections.abc import Iterator
+
+import asyncpg
+import structlog
+
+from dana.platform.database import outages_are_problems
+from dana.platform.errors import Problem
 from dana.platform.jobs import Periodic
 from dana.platform.shards import Shards
 from dana.platform.telemetry import BACKLOG, OLDEST
@@ -7,27 +15,41 @@ from dana.platform.telemetry import BACKLOG, OLDEST
 WEEKS_AHEAD = 4
 WEEKS_KEPT = 5  # how far back a client may resume, and a consumer may replay
 
+log = structlog.get_logger(__name__)
+
 
 def maintenance(shards: Shards) -> list[Periodic]:
     """Make the platform's own periodic jobs."""
 
     async def keep_event_log() -> None:
         for shard in await shards.names():
-            pool = await shards.pool(shard)
-            await pool.execute("select platform.keep_event_log($1, $2)", WEEKS_AHEAD, WEEKS_KEPT)
+            with _others_go_on(shard):
+                pool = await shards.pool(shard)
+                await pool.execute("select platform.keep_event_log($1, $2)", WEEKS_AHEAD, WEEKS_KEPT)
 
     async def measure_backlog() -> None:
         BACKLOG.clear()
         OLDEST.clear()
         for shard in await shards.names():
-            pool = await shards.pool(shard)
-            for row in await pool.fetch("select * from platform.backlog()"):
-                labels = (shard, row["consumer_group"], row["lane"])
-                BACKLOG.labels(*labels, row["state"]).set(row["deliveries"])
-                if row["state"] == "ready":
-                    OLDEST.labels(*labels).set(row["oldest_seconds"])
+            with _others_go_on(shard):
+                pool = await shards.pool(shard)
+                for row in await pool.fetch("select * from platform.backlog()"):
+                    labels = (shard, row["consumer_group"], row["lane"])
+                    BACKLOG.labels(*labels, row["state"]).set(row["deliveries"])
+                    if row["state"] == "ready":
+                        OLDEST.labels(*labels).set(row["oldest_seconds"])
 
     return [
         Periodic("keep_event_log", 3600, keep_event_log),
         Periodic("measure_backlog", 15, measure_backlog),
     ]
+
+
+@contextlib.contextmanager
+def _others_go_on(shard: str) -> Iterator[None]:
+    """Let a shard that is down, or busy, be looked after the next time."""
+    try:
+        with outages_are_problems():
+            yield
+    except (Problem, OSError, asyncpg.PostgresError) as error:
+        log.warning("upkeep_failed", shard=shard, error=repr(error))

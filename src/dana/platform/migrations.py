@@ -1,20 +1,22 @@
 """Migrations: numbered SQL files of the platform and of each service, on the catalog and on every shard.
 
 Each database keeps what it has run in `dana_migrations.applied` with the file's checksum; a file that changed
-after it ran is refused. One runner at a time (advisory lock); the first shard is the canary.
+after it ran is refused. One runner at a time (advisory lock); the first shard is the canary. Nothing runs
+while a move holds the schema.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
 from dana.platform.database import address
+from dana.platform.servers import CATALOG, administer, shard_addresses
 from dana.platform.settings import Settings
-from dana.platform.shards import CATALOG
 
 SERVICES_DIR = Path(__file__).parents[1] / "services"
 PLATFORM_DIR = Path(__file__).parent / "migrations"
@@ -46,6 +48,19 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """One database, by the name people know: `catalog`, or a shard's."""
+
+    name: str
+    dsn: str
+
+    @property
+    def place(self) -> str:
+        """Which files it takes."""
+        return "catalog" if self.name == "catalog" else "shard"
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One migration that a database has yet to run."""
 
@@ -55,6 +70,10 @@ class Step:
 
 class ChangedMigrationError(RuntimeError):
     """A file was changed after it had run somewhere: write a new one instead."""
+
+
+class SchemaHeldError(RuntimeError):
+    """An organization is being moved between two shards; their tables must stay as they are."""
 
 
 def services() -> list[str]:
@@ -73,38 +92,72 @@ def migrations(place: str) -> list[Migration]:
 
 async def plan(settings: Settings) -> list[Step]:
     """List what `migrate` would run, in order, without changing anything."""
-    existing = await _databases(settings)
     steps: list[Step] = []
-    for database, place in _targets(settings):
-        applied = await _applied(settings, database) if database in existing else {}
-        steps += [Step(database, migration) for migration in _pending(migrations(place), applied)]
+    for target in [_catalog(settings), *await _shards(settings)]:
+        applied = await _applied(target)
+        steps += [Step(target.name, migration) for migration in _pending(migrations(target.place), applied)]
     return steps
 
 
 async def migrate(settings: Settings, on_step: Callable[[Step], None] = lambda _: None) -> int:
-    """Bring the catalog and all shards up to date; returns how many files ran. Safe to repeat."""
-    server = await asyncpg.connect(settings.database_url)
-    try:
+    """Bring the catalog and all shards up to date; returns how many files ran. Safe to repeat.
+
+    Raises ChangedMigrationError, and SchemaHeldError when something is to run while an organization moves.
+    """
+    async with administer(settings.database_url) as server:
         await server.execute("select pg_advisory_lock($1)", LOCK_KEY)
-        await _make_roles(server, settings)
-        await _make_databases(server, settings)
-        ran = 0
-        catalog, canary, *others = _targets(settings)
-        ran += await _migrate_database(settings, *catalog, on_step)
+        await _refuse_while_held(settings)
+        catalog = _catalog(settings)
+        await _prepare(settings, catalog)
+        ran = await _migrate_database(catalog, on_step)
         await _register_shards(settings)
-        ran += await _migrate_database(settings, *canary, on_step)
-        ran += sum(await asyncio.gather(*(_migrate_database(settings, *other, on_step) for other in others)))
+        canary, *others = await _shards(settings)
+        for target in (canary, *others):
+            await _prepare(settings, target)
+        ran += await _migrate_database(canary, on_step)
+        ran += sum(await asyncio.gather(*(_migrate_database(other, on_step) for other in others)))
         return ran
-    finally:
-        await server.close()
 
 
-def _targets(settings: Settings) -> list[tuple[str, str]]:
-    return [(CATALOG, "catalog")] + [(name, "shard") for name in shard_databases(settings).values()]
+async def migrate_shard(settings: Settings, name: str, dsn: str) -> int:
+    """Make and fill the database of one new shard, under the lock of all migrations."""
+    async with administer(settings.database_url) as server:
+        await server.execute("select pg_advisory_lock($1)", LOCK_KEY)
+        target = Target(name, dsn)
+        await _prepare(settings, target)
+        return await _migrate_database(target, lambda _: None)
 
 
-def shard_databases(settings: Settings) -> dict[str, str]:
-    """Return the database of each shard by its name."""
+@asynccontextmanager
+async def schema_kept(settings: Settings) -> AsyncIterator[bool]:
+    """Keep migrations from starting for the length of the block; False when one is running."""
+    async with administer(settings.database_url) as server:
+        yield bool(await server.fetchval("select pg_try_advisory_lock_shared($1)", LOCK_KEY))
+
+
+async def schema_version(dsn: str) -> tuple[int, int]:
+    """Return how many files a shard has run, and how many there are."""
+    async with administer(dsn) as connection:
+        return len(await _read_applied(connection)), len(migrations("shard"))
+
+
+def _catalog(settings: Settings) -> Target:
+    return Target("catalog", address(settings.database_url, database=CATALOG))
+
+
+async def _shards(settings: Settings) -> list[Target]:
+    """Return the shards the catalog knows; before there is a catalog, those it will begin with."""
+    try:
+        known = await shard_addresses(settings)
+    except (asyncpg.InvalidCatalogNameError, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        known = {
+            name: address(settings.database_url, database=database)
+            for name, database in _first_shards(settings).items()
+        }
+    return [Target(name, dsn) for name, dsn in known.items()]
+
+
+def _first_shards(settings: Settings) -> dict[str, str]:
     return {f"shard{n}": f"dana_shard{n}" for n in range(1, settings.shard_count + 1)}
 
 
@@ -128,20 +181,25 @@ def _pending(wanted: list[Migration], applied: dict[tuple[str, int], str]) -> li
     return pending
 
 
-async def _databases(settings: Settings) -> set[str]:
-    server = await asyncpg.connect(settings.database_url)
+async def _refuse_while_held(settings: Settings) -> None:
     try:
-        return {row["datname"] for row in await server.fetch("select datname from pg_database")}
-    finally:
-        await server.close()
+        async with administer(_catalog(settings).dsn) as catalog:
+            reasons = await catalog.fetch("select reason from platform.schema_holds order by since")
+    except (asyncpg.InvalidCatalogNameError, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return
+    if reasons and await plan(settings):
+        raise SchemaHeldError(
+            f"{reasons[0]['reason']} Tables must stay as they are until then: let it finish, or end it with "
+            "`dana shards abort`, and migrate again."
+        )
 
 
-async def _applied(settings: Settings, database: str) -> dict[tuple[str, int], str]:
-    connection = await asyncpg.connect(address(settings.database_url, database=database))
+async def _applied(target: Target) -> dict[tuple[str, int], str]:
     try:
-        return await _read_applied(connection)
-    finally:
-        await connection.close()
+        async with administer(target.dsn) as connection:
+            return await _read_applied(connection)
+    except asyncpg.InvalidCatalogNameError:
+        return {}
 
 
 async def _read_applied(connection: asyncpg.Connection) -> dict[tuple[str, int], str]:
@@ -149,6 +207,17 @@ async def _read_applied(connection: asyncpg.Connection) -> dict[tuple[str, int],
         return {}
     rows = await connection.fetch("select owner, number, sha256 from dana_migrations.applied")
     return {(row["owner"], row["number"]): row["sha256"] for row in rows}
+
+
+async def _prepare(settings: Settings, target: Target) -> None:
+    """Make the roles on the target's server, and the database."""
+    database = target.dsn.rpartition("/")[2].partition("?")[0]
+    async with administer(address(target.dsn, database="postgres")) as server:
+        await _make_roles(server, settings)
+        if not await server.fetchval("select 1 from pg_database where datname = $1", database):
+            await server.execute(f"create database {database}")
+            await server.execute(f"revoke connect, temporary on database {database} from public")
+        await server.execute(f"grant connect on database {database} to dana_service")
 
 
 async def _make_roles(server: asyncpg.Connection, settings: Settings) -> None:
@@ -162,41 +231,25 @@ async def _make_roles(server: asyncpg.Connection, settings: Settings) -> None:
         await server.execute(f"grant dana_service to {role}")
 
 
-async def _make_databases(server: asyncpg.Connection, settings: Settings) -> None:
-    for database, _ in _targets(settings):
-        if not await server.fetchval("select 1 from pg_database where datname = $1", database):
-            await server.execute(f"create database {database}")
-            await server.execute(f"revoke connect, temporary on database {database} from public")
-        await server.execute(f"grant connect on database {database} to dana_service")
-
-
 async def _register_shards(settings: Settings) -> None:
-    connection = await asyncpg.connect(address(settings.database_url, database=CATALOG))
-    try:
+    async with administer(_catalog(settings).dsn) as connection:
         await connection.executemany(
             "insert into platform.shards (name, database) values ($1, $2) on conflict do nothing",
-            list(shard_databases(settings).items()),
+            list(_first_shards(settings).items()),
         )
-    finally:
-        await connection.close()
 
 
-async def _migrate_database(
-    settings: Settings, database: str, place: str, on_step: Callable[[Step], None]
-) -> int:
-    connection = await asyncpg.connect(address(settings.database_url, database=database))
-    try:
+async def _migrate_database(target: Target, on_step: Callable[[Step], None]) -> int:
+    async with administer(target.dsn) as connection:
         await connection.execute(_BOOKKEEPING)
         for service in services():
             await connection.execute(f"create schema if not exists {service}")
             await connection.execute(f"grant usage on schema {service} to dana_{service}")
-        pending = _pending(migrations(place), await _read_applied(connection))
+        pending = _pending(migrations(target.place), await _read_applied(connection))
         for migration in pending:
-            on_step(Step(database, migration))
+            on_step(Step(target.name, migration))
             await _run(connection, migration)
         return len(pending)
-    finally:
-        await connection.close()
 
 
 async def _run(connection: asyncpg.Connection, migration: Migration) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from dana.contracts.events import Event, event_type
 from dana.contracts.ids import EventId, new_id
 from dana.platform.identity import Actor
+from dana.platform.positions import Position
 
 _encoder = msgspec.json.Encoder()
 
@@ -29,11 +30,13 @@ class Pending(NamedTuple):
 class Outbox:
     """What one transaction has to say, in the order in which it is to be seen."""
 
-    __slots__ = ("created_at", "events")
+    __slots__ = ("created_at", "events", "position")
 
     def __init__(self, created_at: datetime) -> None:
         self.created_at = created_at
         self.events: list[Pending] = []
+        self.position: Position | None = None
+        """Where a replica must have come to show it; known after the commit, on shards with replicas."""
 
     def add(self, event: Event) -> None:
         """Put an event in."""

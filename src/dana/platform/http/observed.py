@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import structlog
 
+from dana.platform import positions
 from dana.platform.http.asgi import Application, Message, Receive, Scope, Send
+from dana.platform.positions import ANYTHING, HEADER, Position, Seen
 from dana.platform.telemetry import REQUESTS, request_context
 
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
@@ -32,6 +34,8 @@ class Observed:
         trace = _TRACEPARENT.match(headers.get(b"traceparent", b"").decode("latin-1"))
         request_context.set({"request_id": request_id, "trace_id": trace.group(1) if trace else request_id})
         scope.setdefault("state", {})["request_id"] = request_id
+        known = _seen(scope["method"], headers.get(HEADER.encode()))
+        positions.seen.set(known)
         status = 500
 
         async def send_observed(message: Message) -> None:
@@ -39,6 +43,8 @@ class Observed:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                if known.at is not None:
+                    message["headers"].append((HEADER.encode(), str(known.at).encode()))
             await send(message)
 
         started = time.perf_counter()
@@ -58,6 +64,14 @@ class Observed:
                 status=status,
                 duration_ms=round(seconds * 1000, 2),
             )
+
+
+def _seen(method: str, header: bytes | None) -> Seen:
+    """Take what the client has seen. One that says nothing of positions is never shown anything old."""
+    text = (header or b"").decode("latin-1")
+    position = Position.parse(text)
+    carries_positions = position is not None or text == ANYTHING
+    return Seen(position, may_lag=carries_positions and method in ("GET", "HEAD"))
 
 
 def _matching(pattern: re.Pattern[str], value: bytes | None) -> str | None:

@@ -43,6 +43,14 @@ SETTINGS = {
     "max_connections": "300",  # five services, three databases, a pool each, and room for people
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
+    "wal_level": "logical",  # an organization moves to another shard by logical replication
+    "max_wal_senders": "30",
+    "max_replication_slots": "30",
+    "max_slot_wal_keep_size": "4GB",  # a reader that stays away must not fill the disk
+    "max_worker_processes": "32",
+    "max_logical_replication_workers": "16",
+    "max_sync_workers_per_subscription": "4",
+    "summarize_wal": "on",  # for incremental backups
     "random_page_cost": "1.1",
     "jit": "off",  # our statements are short; compiling them costs more than it saves
     "timezone": "UTC",
@@ -94,8 +102,8 @@ def postgres_program(
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     account = unprivileged_account()
-    home = _home(data_dir, account, away)
-    binaries = _reachable(find_binaries(), home, account)
+    home = home_of(data_dir, account, away)
+    binaries = reachable(find_binaries(), home, account)
     cluster = home / "cluster"
     password = _password(data_dir / "postgres.password")
     if not (cluster / "PG_VERSION").exists():
@@ -131,7 +139,7 @@ def find_binaries() -> Path:
     )
 
 
-def _home(data_dir: Path, account: Account | None, away: Path) -> Path:
+def home_of(data_dir: Path, account: Account | None, away: Path) -> Path:
     """Return the folder that PostgreSQL owns: inside the data folder when its account can reach that."""
     link = data_dir / "postgres"
     if account is None or account.can_reach(data_dir):
@@ -146,7 +154,7 @@ def _home(data_dir: Path, account: Account | None, away: Path) -> Path:
     return home
 
 
-def _reachable(binaries: Path, home: Path, account: Account | None) -> Path:
+def reachable(binaries: Path, home: Path, account: Account | None) -> Path:
     """Return the programs' folder, or of a copy beside the cluster when the account can't reach them."""
     if account is None or account.can_reach(binaries):
         return binaries

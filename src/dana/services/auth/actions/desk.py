@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from dana.platform.shards import Catalog, Shards
+from dana.platform.catalog import Catalog
+from dana.platform.shards import Shards
 from dana.services.auth.adapters import Passwords, TokenKey
 
 

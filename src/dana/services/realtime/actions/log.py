@@ -49,7 +49,10 @@ class EventLog:
         newest: dict[OrgId, int] = {}
         for shard, members in by_shard.items():
             try:
-                newest |= await store.read_cursors(self._shards, shard, members)
+                found = await store.read_cursors(self._shards, shard, members)
+                for moved in set(members) - set(found):
+                    self._shards.forget_route(moved)  # found at its new place by the next look
+                newest |= found
             except Unavailable:
                 log.warning("shard_unreadable", shard=shard)  # the others go on meanwhile
         return newest
