@@ -1,8 +1,14 @@
 /** The widget's requests. Every failure is one of three: it will never work, it may work later, or we are unknown. */
 
+import type { Memory } from "./memory";
 import type { Inbox, Message, Page, Started } from "./wire";
 
 const TIMEOUT_MS = 15_000;
+const POSITION = "Dana-Position";
+/** Sent by who carries positions and has none yet. */
+const ANYTHING = "any";
+
+type Positions = Pick<Memory, "position" | "keepPosition">;
 
 export type Failure =
   | { kind: "refused"; reason: string }
@@ -23,16 +29,33 @@ export interface Api {
   page(conversationId: string, token: string, after: number): Promise<Answer<Page>>;
 }
 
-export function createApi(origin: string, publicKey: string, fetcher: typeof fetch): Api {
+export function createApi(origin: string, publicKey: string, positions: Positions, fetcher: typeof fetch): Api {
   const base = `${origin}/api/v1/widget/`;
   const inboxPath = base + encodeURIComponent(publicKey);
   const messagesPath = (id: string) => `${base}conversations/${encodeURIComponent(id)}/messages`;
   return {
-    inbox: () => ask<Inbox>(fetcher, inboxPath, {}),
-    start: (visitor, key) => ask<Started>(fetcher, `${inboxPath}/conversations`, json(visitor, key, {})),
-    post: (id, token, text, key) => ask<Message>(fetcher, messagesPath(id), json({ text }, key, bearer(token))),
-    page: (id, token, after) => ask<Page>(fetcher, `${messagesPath(id)}?after=${after}&limit=100`, { headers: bearer(token) }),
+    inbox: () => ask<Inbox>(inboxPath, {}),
+    start: (visitor, key) => ask<Started>(`${inboxPath}/conversations`, json(visitor, key, {})),
+    post: (id, token, text, key) => ask<Message>(messagesPath(id), json({ text }, key, bearer(token))),
+    page: (id, token, after) => ask<Page>(`${messagesPath(id)}?after=${after}&limit=100`, { headers: bearer(token) }),
   };
+
+  async function ask<T>(url: string, request: RequestInit): Promise<Answer<T>> {
+    try {
+      const response = await fetcher(url, {
+        ...request,
+        headers: { ...request.headers, [POSITION]: positions.position() ?? ANYTHING },
+        credentials: "omit",
+        cache: "no-store",
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      positions.keepPosition(response.headers.get(POSITION));
+      if (response.ok) return { ok: true, value: (await response.json()) as T };
+      return { ok: false, failure: await failureOf(response) };
+    } catch {
+      return { ok: false, failure: { kind: "later", afterSeconds: 0 } };
+    }
+  }
 }
 
 function bearer(token: string): Record<string, string> {
@@ -45,21 +68,6 @@ function json(body: object, key: string, headers: Record<string, string>): Reque
     headers: { "Content-Type": "application/json", "Idempotency-Key": key, ...headers },
     body: JSON.stringify(body),
   };
-}
-
-async function ask<T>(fetcher: typeof fetch, url: string, request: RequestInit): Promise<Answer<T>> {
-  try {
-    const response = await fetcher(url, {
-      ...request,
-      credentials: "omit",
-      cache: "no-store",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (response.ok) return { ok: true, value: (await response.json()) as T };
-    return { ok: false, failure: await failureOf(response) };
-  } catch {
-    return { ok: false, failure: { kind: "later", afterSeconds: 0 } };
-  }
 }
 
 async function failureOf(response: Response): Promise<Failure> {

@@ -21,9 +21,10 @@ function mount(script: HTMLScriptElement): void {
     position: script.dataset["position"] === "left" ? "left" : "right",
     mode: themeOf(script.dataset["theme"]),
   });
+  const memory = createMemory(availableStorage(), inbox);
   const chat = new Chat({
-    api: createApi(origin, inbox, (url, request) => fetch(url, request)),
-    memory: createMemory(availableStorage(), inbox),
+    api: createApi(origin, inbox, memory, (url, request) => fetch(url, request)),
+    memory,
     visitor: visitorOf(script),
     realtimeUrl: `${origin.replace(/^http/, "ws")}/api/v1/realtime`,
     openSocket: (url) => new WebSocket(url),

@@ -12,6 +12,9 @@ export interface Memory {
   startKey(): string;
   readSeq(): number;
   saveReadSeq(seq: number): void;
+  /** How far this browser has seen its conversation; a replica of the server never shows it less. */
+  position(): string | null;
+  keepPosition(position: string | null | undefined): void;
   isOpen(): boolean;
   saveOpen(isOpen: boolean): void;
   unsent(): { key: string; text: string }[];
@@ -37,6 +40,11 @@ export function createMemory(storage: Storage, publicKey: string): Memory {
     },
     readSeq: () => Number(storage.getItem(name("read")) ?? 0),
     saveReadSeq: (seq) => write(storage, name("read"), String(seq)),
+    position: () => storage.getItem(name("position")),
+    keepPosition: (position) => {
+      // A greater text is a later position.
+      if (position && position > (storage.getItem(name("position")) ?? "")) write(storage, name("position"), position);
+    },
     isOpen: () => storage.getItem(name("open")) === "1",
     saveOpen: (isOpen) => write(storage, name("open"), isOpen ? "1" : null),
     unsent: () =>

@@ -40,7 +40,10 @@ export class Session {
       url: () => this.url(),
       open: around.openSocket,
       random: around.random,
-      onFrame: (frame) => feed.receive(frame),
+      onFrame: (frame) => {
+        if ("position" in frame) this.around.memory.keepPosition(frame.position);
+        feed.receive(frame);
+      },
       onLive: (isLive) => this.noticeLive(isLive),
       onRefused: () => void this.fetchNews(),
     });

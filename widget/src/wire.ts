@@ -55,9 +55,9 @@ export interface CommittedEvent {
 /** Frames the server sends on the socket. */
 export type Frame =
   | { type: "hello"; cursor: number; heartbeat_seconds: number }
-  | { type: "event"; cursor: number; event: CommittedEvent }
+  | { type: "event"; cursor: number; position?: string; event: CommittedEvent }
   | { type: "heartbeat"; cursor: number }
-  | { type: "resync"; cursor: number }
+  | { type: "resync"; cursor: number; position?: string }
   | {
       type: "ephemeral";
       conversation_id: string;

@@ -46,6 +46,8 @@ class Committed(msgspec.Struct, frozen=True):
     created_at: msgspec.Raw
     key: UUID | None = None
     payload: msgspec.Raw = msgspec.Raw(b"{}")
+    position: str | None = None
+    """What a replica must show to whoever has heard of this event; on shards with replicas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ class Fanout:
     def committed(self, org_id: OrgId, first_cursor: int, outbox: Outbox) -> None:
         """Publish what a transaction has committed; called after it has."""
         created_at = msgspec.json.encode(outbox.created_at)
-        parts = [_travelling(event, created_at) for event in outbox.events]
+        position = b"null" if outbox.position is None else b'"%b"' % str(outbox.position).encode()
+        parts = [_travelling(event, created_at, position) for event in outbox.events]
         message = b"E%b[%b]" % (_cursor.pack(first_cursor), b",".join(parts))
         if len(message) > MAX_MESSAGE_BYTES:
             message = b"P" + _cursor.pack(first_cursor + len(parts) - 1)
@@ -140,11 +143,12 @@ def parse(message: bytes) -> Events | Poke | Fleeting:
     raise ValueError("not a message of this fan-out")
 
 
-def _travelling(event: Pending, created_at: bytes) -> bytes:
-    return b'{"id":"%b","type":"%b","created_at":%b,"key":%b,"payload":%b}' % (
+def _travelling(event: Pending, created_at: bytes, position: bytes) -> bytes:
+    return b'{"id":"%b","type":"%b","created_at":%b,"position":%b,"key":%b,"payload":%b}' % (
         str(event.id).encode(),
         event.type.encode(),
         created_at,
+        position,
         b"null" if event.key is None else b'"%b"' % str(event.key).encode(),
         b"{}" if event.type in INTERNAL_EVENTS else event.payload,
     )

@@ -101,9 +101,12 @@ class Replicas:
         self._turn += 1
         return able[self._turn % len(able)].host
 
-    def standing(self, shard: str, host: str) -> Standing | None:
-        """Return what is known of a host."""
-        return self._standings.get(shard, {}).get(host)
+    def position(self, shard: str, host: str) -> tuple[int, int] | None:
+        """Return timeline and place in the log that a host has reached at least."""
+        standing = self._standings.get(shard, {}).get(host)
+        if standing is None or standing.timeline is None or not standing.is_fresh:
+            return None
+        return standing.timeline, standing.lsn
 
     def newest_timeline(self, shard: str) -> int:
         """Return the newest history of a shard that was seen; 0 when none was."""

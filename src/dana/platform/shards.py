@@ -81,8 +81,8 @@ class Shards:
         known = seen.get()
         if known is not None and known.may_lag and self._replicas is not None:
             route = await self.route(org_id)
-            pool = await self._replica_pool(route, known)
-            entered = await self._enter_replica(pool, org_id, route, known) if pool else None
+            pool, host = await self._replica_pool(route, known)
+            entered = await self._enter_replica(pool, host, org_id, route, known) if pool else None
             if pool and entered is not None:
                 try:
                     borrowed = cast("asyncpg.Connection", entered)
@@ -192,16 +192,16 @@ class Shards:
             if self._routes[org_id] != stale:
                 return
 
-    async def _replica_pool(self, route: Route, known: Seen) -> asyncpg.Pool | None:
-        """Return the pool of a replica worth trying; a position of another place says nothing here."""
+    async def _replica_pool(self, route: Route, known: Seen) -> tuple[asyncpg.Pool | None, str]:
+        """Return a replica worth trying, if any; a position of another place says nothing here."""
         home = await self._home(route.shard)
         if self._replicas is None or (known.at is not None and known.at.epoch != route.epoch):
-            return None
+            return None, ""
         host = self._replicas.choose(route.shard, known.at)
-        return await self._pools.of(home, host) if host else None
+        return (await self._pools.of(home, host), host) if host else (None, "")
 
     async def _enter_replica(
-        self, pool: asyncpg.Pool, org_id: OrgId, route: Route, known: Seen
+        self, pool: asyncpg.Pool, host: str, org_id: OrgId, route: Route, known: Seen
     ) -> PoolConnectionProxy | None:
         """Begin on a replica; None when it is behind, away, or doesn't know the organization's new place."""
         goal = known.at or Position(route.epoch, 0, 0)
@@ -222,6 +222,8 @@ class Shards:
             await pool.release(connection)
             return None
         READS.labels(route.shard, "replica").inc()
+        if self._replicas is not None and (sample := self._replicas.position(route.shard, host)) is not None:
+            known.note(Position(route.epoch, *sample))  # so that the next replica shows no less than this one
         return connection
 
     async def _note_write(self, connection: asyncpg.Connection, route: Route, outbox: Outbox) -> None:

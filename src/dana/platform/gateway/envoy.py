@@ -192,8 +192,8 @@ def _per_route(route: Route) -> Config:
             "@type": f"{http}cors.v3.CorsPolicy",
             "allow_origin_string_match": [{"safe_regex": {"regex": ".*"}}],
             "allow_methods": "GET, POST",
-            "allow_headers": "authorization, content-type, idempotency-key",
-            "expose_headers": "retry-after, x-request-id",
+            "allow_headers": "authorization, content-type, dana-position, idempotency-key",
+            "expose_headers": "dana-position, retry-after, x-request-id",
             "max_age": "86400",
         }
     return settings

@@ -106,14 +106,23 @@ class Typing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 class LoggedEvent:
     """One event on its way to sockets: each audience's frame is made once, when first needed."""
 
-    __slots__ = ("_created_at", "_id", "_member", "_payload", "_visitor", "cursor", "key", "type")
+    __slots__ = ("_created_at", "_id", "_member", "_payload", "_visitor", "cursor", "key", "position", "type")
 
     def __init__(
-        self, cursor: int, kind: str, key: UUID | None, *, event_id: bytes, created_at: bytes, payload: bytes
+        self,
+        cursor: int,
+        kind: str,
+        key: UUID | None,
+        *,
+        event_id: bytes,
+        created_at: bytes,
+        payload: bytes,
+        position: str | None = None,
     ) -> None:
         self.cursor = cursor
         self.type = kind
         self.key = key
+        self.position = position
         self._id = event_id
         self._created_at = created_at
         self._payload = payload
@@ -130,11 +139,20 @@ class LoggedEvent:
             event_id=bytes(event.id),
             created_at=bytes(event.created_at),
             payload=bytes(event.payload),
+            position=event.position,
         )
 
     @classmethod
     def stored(
-        cls, cursor: int, kind: str, key: UUID | None, *, event_id: UUID, created_at: datetime, payload: str
+        cls,
+        cursor: int,
+        kind: str,
+        key: UUID | None,
+        *,
+        event_id: UUID,
+        created_at: datetime,
+        payload: str,
+        position: str | None = None,
     ) -> "LoggedEvent":
         """Take one from the log."""
         encode = msgspec.json.encode
@@ -145,6 +163,7 @@ class LoggedEvent:
             event_id=encode(event_id),
             created_at=encode(created_at),
             payload=payload.encode(),
+            position=position,
         )
 
     @property
@@ -178,8 +197,9 @@ class LoggedEvent:
     def _frame(self, payload: bytes) -> bytes:
         fields = payload.strip()[1:]
         comma = b"" if fields.lstrip() == b"}" else b","
-        return b'{"type":"event","cursor":%d,"id":%b,"created_at":%b,"event":{"type":"%b"%b%b}' % (
+        return b'{"type":"event","cursor":%d%b,"id":%b,"created_at":%b,"event":{"type":"%b"%b%b}' % (
             self.cursor,
+            _at(self.position),
             self._id,
             self._created_at,
             self.type.encode(),
@@ -230,9 +250,13 @@ def heartbeat(cursor: int) -> bytes:
     return b'{"type":"heartbeat","cursor":%d}' % cursor
 
 
-def resync(cursor: int) -> bytes:
+def resync(cursor: int, position: str | None) -> bytes:
     """Say that the client must fetch the state anew; events follow from this cursor."""
-    return b'{"type":"resync","cursor":%d}' % cursor
+    return b'{"type":"resync","cursor":%d%b}' % (cursor, _at(position))
+
+
+def _at(position: str | None) -> bytes:
+    return b"" if position is None else b',"position":"%b"' % position.encode()
 
 
 def parse_frame(frame: bytes) -> Typing:

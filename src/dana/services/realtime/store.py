@@ -17,7 +17,7 @@ async def read_cursor(tx: Tx) -> int:
     return int(await tx.fetchval("select value from platform.org_cursor where org_id = $1", tx.org_id) or 0)
 
 
-async def read_events(tx: Tx, after: int, up_to: int, limit: int) -> list[LoggedEvent]:
+async def read_events(tx: Tx, after: int, up_to: int, limit: int, position: str | None) -> list[LoggedEvent]:
     """Return the events after one cursor and up to another, oldest first."""
     rows = await tx.fetch(
         f"select {_COLUMNS} from platform.event_log"
@@ -27,10 +27,12 @@ async def read_events(tx: Tx, after: int, up_to: int, limit: int) -> list[Logged
         up_to,
         limit,
     )
-    return [_event(row) for row in rows]
+    return [_event(row, position) for row in rows]
 
 
-async def read_events_about(tx: Tx, key: UUID, after: int, up_to: int, limit: int) -> list[LoggedEvent]:
+async def read_events_about(
+    tx: Tx, key: UUID, after: int, up_to: int, limit: int, *, position: str | None
+) -> list[LoggedEvent]:
     """Return the same, of one conversation only."""
     rows = await tx.fetch(
         f"select {_COLUMNS} from platform.event_log where org_id = $1 and aggregate_id = $2"
@@ -41,7 +43,7 @@ async def read_events_about(tx: Tx, key: UUID, after: int, up_to: int, limit: in
         up_to,
         limit,
     )
-    return [_event(row) for row in rows]
+    return [_event(row, position) for row in rows]
 
 
 async def is_logged(tx: Tx, cursor: int) -> bool:
@@ -62,7 +64,7 @@ async def read_cursors(shards: Shards, shard: str, organizations: list[OrgId]) -
     return {OrgId(row["org_id"]): row["value"] for row in rows}
 
 
-def _event(row: asyncpg.Record) -> LoggedEvent:
+def _event(row: asyncpg.Record, position: str | None) -> LoggedEvent:
     return LoggedEvent.stored(
         row["cursor"],
         row["type"],
@@ -70,4 +72,5 @@ def _event(row: asyncpg.Record) -> LoggedEvent:
         event_id=row["id"],
         created_at=row["created_at"],
         payload=row["payload"],
+        position=position,
     )

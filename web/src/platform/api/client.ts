@@ -1,6 +1,7 @@
 import createClient from "openapi-fetch";
 import { refresh } from "@/platform/session/refresh";
 import { session } from "@/platform/session/session";
+import { receivePosition, sendPosition } from "./position";
 import { Problem } from "./problem";
 import type { paths } from "./schema";
 
@@ -37,8 +38,11 @@ async function refreshOrSignOut(refused: string): Promise<string | null> {
 }
 
 async function send(request: Request): Promise<Response> {
+  sendPosition(request.headers);
   try {
-    return await fetch(request);
+    const response = await fetch(request);
+    receivePosition(response.headers);
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Problem(0, null);

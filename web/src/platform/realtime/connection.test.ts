@@ -33,6 +33,7 @@ function start(cursor = 7) {
   const sockets: FakeSocket[] = [];
   const seen: string[] = [];
   const refused: boolean[] = [];
+  const positions: string[] = [];
   let resyncs = 0;
   const link: Link = {
     open(url) {
@@ -44,6 +45,7 @@ function start(cursor = 7) {
       refused.push(isRefused);
       return Promise.resolve(`token${refused.length}`);
     },
+    onPosition: (position) => position && positions.push(position),
     onEvent: (got) => seen.push("name" in got ? got.name : got.type),
     onEphemeral: () => undefined,
     onResync: () => resyncs++,
@@ -55,7 +57,7 @@ function start(cursor = 7) {
     await vi.advanceTimersByTimeAsync(0);
     return sockets.at(-1) as FakeSocket;
   };
-  return { connection, sockets, seen, refused, latest, resyncs: () => resyncs };
+  return { connection, sockets, seen, positions, refused, latest, resyncs: () => resyncs };
 }
 
 beforeEach(() => {
@@ -80,6 +82,18 @@ it("continues from the last event it passed on, and passes each on once", async 
   for (const cursor of [9, 10]) second.says(event(cursor));
   expect(seen).toEqual(["8", "9", "10"]);
   expect(connection.state.get()).toBe("live");
+});
+
+it("keeps the positions of what it has heard of", async () => {
+  const { positions, resyncs, latest } = start();
+  const socket = await latest();
+  socket.says(hello);
+  socket.says({ ...event(8), position: "b" });
+  socket.says(event(9));
+  socket.says({ ...event(8), position: "a" });
+  socket.says({ type: "resync", cursor: 20, position: "c" });
+  expect(positions).toEqual(["b", "c"]);
+  expect(resyncs()).toBe(1);
 });
 
 it("comes back at once after a restart", async () => {

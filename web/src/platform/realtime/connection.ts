@@ -9,6 +9,8 @@ export interface Link {
   open(url: string): WebSocket;
   /** The access token to connect with; `isRefused` says that the last one was. */
   token(isRefused: boolean): Promise<string>;
+  /** What has been heard of must be in whatever is fetched from here on. */
+  onPosition(position: string | undefined): void;
   onEvent(event: DanaEvent): void;
   onEphemeral(frame: Ephemeral): void;
   /** The server can't replay what was missed: fetch everything again. */
@@ -103,6 +105,7 @@ export class Connection {
     } else if (frame?.type === "event") {
       if (frame.cursor <= this.cursor) return;
       this.cursor = frame.cursor;
+      this.link.onPosition(frame.position);
       this.link.onEvent(frame.event);
     } else if (frame?.type === "ephemeral") {
       this.link.onEphemeral(frame);
@@ -110,6 +113,7 @@ export class Connection {
       this.cursor = Math.max(this.cursor, frame.cursor);
     } else if (frame?.type === "resync") {
       this.cursor = frame.cursor;
+      this.link.onPosition(frame.position);
       this.link.onResync();
     }
   }

@@ -3,9 +3,9 @@ import type { Conversation, Document, Inbox, Member, Message } from "@/platform/
 /** What the socket says. Unknown types are ignored, so that an older page survives a newer server. */
 export type Frame =
   | { type: "hello"; cursor: number; heartbeat_seconds: number }
-  | { type: "event"; cursor: number; id: string; created_at: string; event: DanaEvent }
+  | { type: "event"; cursor: number; position?: string; id: string; created_at: string; event: DanaEvent }
   | { type: "heartbeat"; cursor: number }
-  | { type: "resync"; cursor: number }
+  | { type: "resync"; cursor: number; position?: string }
   | Ephemeral;
 
 export type Ephemeral = Typing | Draft;

@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
+import { keepPosition } from "@/platform/api/position";
 import { accessToken } from "@/platform/session/refresh";
 import { useStore } from "@/platform/store";
 import { Connection, type LinkState } from "./connection";
@@ -57,6 +58,7 @@ function connect(cache: QueryClient, cursor: number, replay: Replay): Connection
   const link = {
     open: (url: string) => new WebSocket(new URL(url, window.location.href.replace(/^http/, "ws"))),
     token: accessToken,
+    onPosition: keepPosition,
     onEvent(event: DanaEvent) {
       replay.apply(event);
       activities.set((before) => settle(before, event));

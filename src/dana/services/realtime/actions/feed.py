@@ -37,6 +37,8 @@ class Feed:
     def __init__(self, org_id: OrgId, event_log: EventLog, fanout: Fanout) -> None:
         self.org_id = org_id
         self.cursor = -1  # unknown until opened
+        self.position: str | None = None
+        """What a replica must show to have all events up to the cursor; the greatest that was met."""
         self.pins = 0
         self._log = event_log
         self._fanout = fanout
@@ -123,7 +125,8 @@ class Feed:
 
     async def _open(self) -> None:
         await self._fanout.subscribe(self.org_id, self.receive, self.wake)
-        self.cursor = await self._log.cursor(self.org_id)
+        self.cursor, position = await self._log.cursor(self.org_id)
+        self._note(position)
         self._deliver_held()
 
     def _offer(self, event: LoggedEvent) -> None:
@@ -157,7 +160,9 @@ class Feed:
         try:
             while self._is_behind:
                 self._is_behind = False
-                await self._read_up_to(await self._log.cursor(self.org_id))
+                newest, position = await self._log.cursor(self.org_id)
+                self._note(position)
+                await self._read_up_to(newest)
                 self._deliver_held()
         except Exception as error:  # noqa: BLE001 - whatever it was, the look for gaps tries again
             log.warning("event_log_unreadable", organization_id=str(self.org_id), error=repr(error))
@@ -175,6 +180,7 @@ class Feed:
 
     def _deliver(self, event: LoggedEvent) -> None:
         self.cursor = event.cursor
+        self._note(event.position)
         self._remember(event)
         sent = 0
         if self._members and (frame := event.for_members):
@@ -190,6 +196,10 @@ class Feed:
         if (person := event.lost_access()) is not None:
             self._turn_out(person)
 
+    def _note(self, position: str | None) -> None:
+        if position is not None:
+            self.position = max(self.position or "", position)
+
     def _remember(self, event: LoggedEvent) -> None:
         self._recent.append(event)
         self._recent_bytes += event.size_bytes
@@ -203,7 +213,7 @@ class Feed:
         self._recent_bytes = 0
         RESYNCS.inc()
         for client in self._everybody():
-            client.socket.send(models.resync(self.cursor))
+            client.socket.send(models.resync(self.cursor, self.position))
 
     def _flash(self, message: Fleeting) -> None:
         for client in self._members:

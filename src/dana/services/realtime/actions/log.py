@@ -6,6 +6,7 @@ from uuid import UUID
 import structlog
 
 from dana.contracts.ids import OrgId
+from dana.platform.database import Tx
 from dana.platform.errors import Unavailable
 from dana.platform.shards import Shards
 from dana.services.realtime import store
@@ -24,22 +25,24 @@ class EventLog:
         self._shards = shards
         self._reading = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def cursor(self, org_id: OrgId) -> int:
-        """Return the newest cursor of an organization."""
+    async def cursor(self, org_id: OrgId) -> tuple[int, str | None]:
+        """Return the newest cursor of an organization, and a position that contains it."""
         async with self._reading, self._shards.read(org_id) as tx:
-            return await store.read_cursor(tx)
+            return await store.read_cursor(tx), await self._position(tx)
 
     async def page(self, org_id: OrgId, after: int, up_to: int) -> list[LoggedEvent]:
         """Return the next events, at most a page."""
         async with self._reading, self._shards.read(org_id) as tx:
-            return await store.read_events(tx, after, up_to, PAGE)
+            return await store.read_events(tx, after, up_to, PAGE, position=await self._position(tx))
 
     async def page_about(self, org_id: OrgId, key: UUID, after: int, up_to: int) -> list[LoggedEvent] | None:
         """Return the next events of one conversation; None when the log no longer reaches back so far."""
         async with self._reading, self._shards.read(org_id) as tx:
             if not await store.is_logged(tx, after + 1):
                 return None
-            return await store.read_events_about(tx, key, after, up_to, PAGE)
+            return await store.read_events_about(
+                tx, key, after, up_to, PAGE, position=await self._position(tx)
+            )
 
     async def cursors(self, organizations: list[OrgId]) -> dict[OrgId, int]:
         """Return the newest cursors of many organizations, with one query for each shard."""
@@ -56,3 +59,7 @@ class EventLog:
             except Unavailable:
                 log.warning("shard_unreadable", shard=shard)  # the others go on meanwhile
         return newest
+
+    async def _position(self, tx: Tx) -> str | None:
+        position = await self._shards.position(tx)
+        return None if position is None else str(position)

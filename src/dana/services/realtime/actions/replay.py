@@ -29,7 +29,7 @@ async def replay(feed: Feed, event_log: EventLog, client: Client, cursor: int) -
             events, goal = await _read(feed, event_log, client, position)
         if events is None:
             RESYNCS.inc()
-            client.socket.send(models.resync(feed.cursor))
+            client.socket.send(models.resync(feed.cursor, feed.position))
             break
         _send(client, events)
         position = goal
