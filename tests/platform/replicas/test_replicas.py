@@ -1,64 +1,21 @@
 """Replicas answer what they can answer truthfully, and the primary answers the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
-import asyncpg
 import pytest
 
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
 from dana.platform.database import address, hosts
 from dana.platform.identity import SYSTEM
-from dana.platform.local.postgres import start_postgres
-from dana.platform.local.replica import start_replica
-from dana.platform.migrations import migrate
 from dana.platform.positions import Position, Seen, seen
 from dana.platform.replicas import Replicas
-from dana.platform.settings import Settings
 from dana.platform.shards import Shards
+from tests.platform.replicas.pair import Pair
 
 pytestmark = pytest.mark.xdist_group("replicas")
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """An installation whose server has a replica, and that replica's own address."""
-
-    settings: Settings
-    replica: str
-
-    async def on_replica(self, sql: str) -> object:
-        connection = await asyncpg.connect(self.replica)
-        try:
-            return await connection.fetchval(sql)
-        finally:
-            await connection.close()
-
-
-@pytest.fixture(scope="module")
-def servers_with_replica(
-    servers: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, str]]:
-    home = tmp_path_factory.mktemp("replicas")
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)
-    primary = start_postgres(home / "primary")
-    copy = start_replica(primary, home / "replica")
-    yield primary.dsn, copy.dsn
-    copy.stop()
-    primary.stop()
-
-
-@pytest.fixture(scope="module")
-async def pair(servers: Settings, servers_with_replica: tuple[str, str]) -> Pair:
-    primary, copy = servers_with_replica
-    both = ",".join([*hosts(copy), *hosts(primary)])  # the replica first: whoever comes first is no matter
-    url = address(primary, database="postgres", host=both)
-    settings = replace(servers, database_url=address(url, database="postgres"))
-    await migrate(settings)
-    return Pair(settings, address(copy, database="postgres"))
 
 
 @pytest.fixture
@@ -157,8 +114,6 @@ async def test_a_position_of_another_place_or_history_is_never_met_by_a_replica(
 
 
 async def test_a_dead_replica_costs_no_reader_an_error(
-    servers: Settings,
-    tmp_path_factory: pytest.TempPathFactory,
     pair: Pair,
     servers_with_replica: tuple[str, str],
 ) -> None:
