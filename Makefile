@@ -8,7 +8,7 @@ ARGS ?=
 
 BIN := .venv/bin
 PREPARE = $(PYTHON) -P src/dana/platform/local/prepare.py
-CODE := src tests benchmarks loadtest
+CODE := src tests benchmarks loadtest deploy
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

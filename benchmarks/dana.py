@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ UNLIMITED = {
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[tuple[str, Path]]:
+async def running(environment: Mapping[str, str] | None = None) -> AsyncIterator[tuple[str, Path]]:
     """Start, wait until it answers, yield its address and data folder, and stop it."""
     with tempfile.TemporaryDirectory(prefix="dana-bench-") as folder:
         home = Path(folder)
@@ -35,7 +35,7 @@ async def running() -> AsyncIterator[tuple[str, Path]]:
                 [sys.executable, "-m", "dana", "up", "--port", str(port), "--data", str(home / "data")],
                 stdout=log,
                 stderr=log,
-                env=os.environ | UNLIMITED,
+                env=os.environ | UNLIMITED | dict(environment or {}),
             )
         url = f"http://127.0.0.1:{port}"
         try:

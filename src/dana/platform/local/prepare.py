@@ -46,7 +46,7 @@ class Step:
 def main() -> None:
     """Run every step that is due."""
     parser = argparse.ArgumentParser(description="Set Dana up in .venv.")
-    parser.add_argument("--tests", action="store_true", help="also what the tests need: Chromium")
+    parser.add_argument("--tests", action="store_true", help="also what the tests need: Chromium, etcd")
     wanted = parser.parse_args()
     fcntl.flock(
         os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX
@@ -72,7 +72,11 @@ def steps(*, for_tests: bool) -> list[Step]:
         *web_steps("widget"),
         Step("Embedding model", [model], build_embeddings, is_optional=True),
     ]
-    return every + ([Step("Chromium for the tests", [], install_chromium)] if for_tests else [])
+    tests = [
+        Step("Chromium for the tests", [], install_chromium),
+        Step("etcd for the tests", [], install_etcd),
+    ]
+    return every + (tests if for_tests else [])
 
 
 def web_steps(app: str) -> list[Step]:
@@ -160,6 +164,12 @@ def install_chromium(progress: "Progress") -> None:
     """Make sure that there is a Chromium for the browser journeys."""
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
         _apt(progress, "chromium", "Chromium is missing")
+
+
+def install_etcd(progress: "Progress") -> None:
+    """Make sure that there is an etcd for the fail-over tests, which start it on ports of their own."""
+    if not shutil.which("etcd"):
+        _apt(progress, "etcd-server", "etcd is missing")
 
 
 class Progress:

@@ -1,0 +1,1 @@
+"""What runs around Dana: programs and files for whoever operates it."""
