@@ -60,11 +60,13 @@ class Replicas:
 
     def follow(self, shard: str, server: str, database: str) -> None:
         """Sample this shard's hosts from now on; a new address replaces the old."""
-        known = hosts(server)
-        if self._addresses.get(shard) == server or (len(known) == 1 and shard not in self._addresses):
+        if self._addresses.get(shard) == server:
             return
         self._forget(shard)
         self._addresses[shard] = server
+        known = hosts(server)
+        if len(known) == 1:
+            return
         standings = self._standings[shard] = {host: Standing(host) for host in known}
         password = self._settings.secrets.password(ROLE)
         self._tasks[shard] = [
