@@ -6,7 +6,7 @@ A transaction of an organization is `BEGIN; begin_org(…)` in one round trip, t
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -18,9 +18,11 @@ from dana.contracts.ids import OrgId
 from dana.platform.errors import Invalid, Unavailable
 from dana.platform.identity import Actor
 from dana.platform.outbox import Outbox
+from dana.platform.primary import connect
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 ACQUIRE_TIMEOUT_SECONDS = 5.0  # waiting longer for a connection means overload: say so instead
+COMMAND_TIMEOUT_SECONDS = 13.0  # the server gives up a statement after 10: this one doesn't do even that
 SERVER_SETTINGS = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
@@ -32,7 +34,7 @@ SERVER_SETTINGS = {
 STALE_ROUTE = "OM001"  # the organization does not live here at this epoch
 BEHIND = "OM004"  # this replica does not show what the reader has seen
 
-_LOST = (
+LOST = (
     ConnectionError,
     TimeoutError,
     asyncpg.exceptions.TargetServerAttributeNotMatched,  # no primary among the hosts at the moment
@@ -43,7 +45,9 @@ _LOST = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver met a farewell that it didn't expect
 )
+_HOPELESS = (TimeoutError, asyncpg.ReadOnlySQLTransactionError)
 _BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
@@ -108,12 +112,13 @@ class Tx(Statements):
 
 async def open_pool(dsn: str, size: int) -> asyncpg.Pool:
     """Open a pool of at most `size` connections, none of them before it is needed."""
+    addresses = each_host(dsn)
     return await asyncpg.create_pool(
-        dsn,
+        connect=lambda *_, **options: connect(addresses, **options),
         min_size=0,
         max_size=size,
         timeout=CONNECT_TIMEOUT_SECONDS,
-        command_timeout=None,
+        command_timeout=COMMAND_TIMEOUT_SECONDS,
         max_inactive_connection_lifetime=300.0,
         server_settings=SERVER_SETTINGS | {"application_name": "dana"},
         reset=_keep_as_it_is,
@@ -121,13 +126,15 @@ async def open_pool(dsn: str, size: int) -> asyncpg.Pool:
 
 
 async def abandon(connection: asyncpg.Connection | Any, error: BaseException | None = None) -> None:
-    """Roll back; a connection that can't even do that, or leads to a demoted server, is closed."""
-    if isinstance(getattr(error, "__cause__", None), asyncpg.ReadOnlySQLTransactionError):
-        connection.terminate()
-        return
-    try:
-        await asyncio.shield(connection.execute("ROLLBACK"))
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    """Roll back; a connection that can't even do that, or leads to a demoted or silent server, is closed."""
+    if not isinstance(getattr(error, "__cause__", None), _HOPELESS):
+        try:
+            await asyncio.shield(connection.execute("ROLLBACK"))
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+            pass
+        else:
+            return
+    with suppress(asyncpg.InterfaceError):  # it was lost, so the pool has it back already
         connection.terminate()
 
 
@@ -140,8 +147,8 @@ def outages_are_problems() -> Iterator[None]:
         raise Invalid("Text can't contain the character U+0000; leave it out.") from None
     except _BUSY as error:
         raise Unavailable("The database is too busy; nothing was saved.") from error
-    except _LOST as error:
-        is_a_bug = isinstance(error, ValueError) or "another operation" in str(error)
+    except LOST as error:
+        is_a_bug = isinstance(error, ValueError) or "another operation is in" in str(error)
         if is_a_bug:
             raise
         raise Unavailable("The database can't be reached; nothing was saved.") from error
@@ -175,6 +182,14 @@ def address(
 def hosts(server: str) -> list[str]:
     """Name the hosts of a server's address as they stand there, each `host:port`."""
     return urlsplit(server).netloc.rpartition("@")[2].split(",")
+
+
+def each_host(server: str) -> list[str]:
+    """Return an address for each of a server's hosts; the only one stays as it is."""
+    listed = hosts(server)
+    if len(listed) == 1:
+        return [server]
+    return [address(server, database=urlsplit(server).path[1:], host=host) for host in listed]
 
 
 def without_login(server: str) -> str:

@@ -2,16 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import cast
 
 import asyncpg
 
-from dana.platform.database import ACQUIRE_TIMEOUT_SECONDS, abandon, address, open_pool, outages_are_problems
+from dana.platform.database import (
+    ACQUIRE_TIMEOUT_SECONDS,
+    LOST,
+    abandon,
+    address,
+    open_pool,
+    outages_are_problems,
+)
 from dana.platform.errors import Unavailable
 from dana.platform.network import open_transactions
 from dana.platform.settings import Settings
+
+COMMIT_TIMEOUT_SECONDS = 8.0  # a standby needs milliseconds; one that hangs is replaced after about ten
+UNLIMITED_SECONDS = 3600.0  # for the driver, whose timeouts cancel
+UNREPLICATED = "canceling wait for synchronous replication"
+UNCERTAIN = "The database was lost while it saved this, so it may be saved or not; send it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,8 @@ async def connection_of(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]
     try:
         yield cast("asyncpg.Connection", connection)
     finally:
-        await pool.release(connection)
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # then it is closed instead
+            await pool.release(connection)
 
 
 @asynccontextmanager
@@ -82,9 +95,39 @@ async def finished(connection: asyncpg.Connection) -> AsyncIterator[None]:
     try:
         with outages_are_problems():
             yield
-            await connection.execute("COMMIT")
+            await _commit(connection)
     except BaseException as error:
         await abandon(connection, error)
         raise
     finally:
         open_transactions.set(open_transactions.get() - 1)
+
+
+async def _commit(connection: asyncpg.Connection) -> None:
+    """Commit, and raise Unavailable unless it is certain that a synchronous standby has it, too.
+
+    PostgreSQL calls a commit whose wait for the standby was cancelled a success, with a warning, and shows it
+    to everybody: a repeat would then hear of a message that may yet be lost. So this never cancels, as the
+    driver would; it hangs up, and the commit goes on waiting unseen.
+    """
+    warnings: list[str] = []
+
+    def listen(_: object, message: object) -> None:
+        warnings.append(str(message))
+
+    connection.add_log_listener(listen)
+    commit = asyncio.ensure_future(connection.execute("COMMIT", timeout=UNLIMITED_SECONDS))
+    try:
+        await asyncio.wait([commit], timeout=COMMIT_TIMEOUT_SECONDS)
+    finally:
+        if not commit.done():
+            connection.terminate()
+            await asyncio.gather(commit, return_exceptions=True)
+        with suppress(asyncpg.InterfaceError):  # it was lost
+            connection.remove_log_listener(listen)
+    try:
+        commit.result()
+    except LOST as error:
+        raise Unavailable(UNCERTAIN) from error
+    if any(UNREPLICATED in warning for warning in warnings):
+        raise Unavailable(UNCERTAIN)

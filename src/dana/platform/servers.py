@@ -6,13 +6,12 @@ the catalog, sealed with the installation's root key.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
-from dana.platform.database import CONNECT_TIMEOUT_SECONDS, address, hosts
+from dana.platform.database import CONNECT_TIMEOUT_SECONDS, address, each_host, hosts
 from dana.platform.errors import Missing
+from dana.platform.primary import connect
 from dana.platform.settings import Settings
 
 CATALOG = "dana_catalog"
@@ -56,7 +55,7 @@ async def server_addresses(settings: Settings) -> dict[str, str]:
 @asynccontextmanager
 async def administer(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """Connect to the primary as an administrator for the length of the block."""
-    connection = await _primary(dsn)
+    connection = await connect(each_host(dsn), timeout=CONNECT_TIMEOUT_SECONDS)
     try:
         yield connection
     finally:
@@ -76,19 +75,3 @@ def _address(settings: Settings, row: asyncpg.Record) -> str:
 
 def _identity(url: str) -> frozenset[str]:
     return frozenset(hosts(url))
-
-
-async def _primary(dsn: str) -> asyncpg.Connection:
-    """Find the primary among several hosts; a replica may not even know a new database yet."""
-    *others, last = hosts(dsn)
-    for host in others:
-        try:
-            return await _read_write(address(dsn, database=urlsplit(dsn).path[1:], host=host))
-        except (OSError, asyncpg.PostgresError, asyncpg.exceptions.TargetServerAttributeNotMatched):
-            continue
-    return await _read_write(address(dsn, database=urlsplit(dsn).path[1:], host=last))
-
-
-async def _read_write(dsn: str) -> asyncpg.Connection:
-    wanted = SessionAttribute.read_write
-    return await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_SECONDS, target_session_attrs=wanted)

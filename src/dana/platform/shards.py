@@ -113,6 +113,8 @@ class Shards:
         route = await self.catalog.place(org_id)
         async with connection_of(await self.pool(route.shard)) as connection:
             with outages_are_problems():
+                await connection.execute("BEGIN")
+            async with finished(connection):
                 await connection.execute("select platform.adopt_organization($1, $2)", org_id, route.epoch)
         self._routes[org_id] = route
 
@@ -258,7 +260,7 @@ async def _enter(connection: asyncpg.Connection, begin: str, *refusals: str) -> 
         if error.sqlstate not in refusals:
             raise
         return False
-    except BaseException:
-        await abandon(connection)
+    except BaseException as error:
+        await abandon(connection, error)
         raise
     return True
