@@ -6,6 +6,8 @@ from uuid import UUID
 
 import typer
 
+from dana.contracts.views import PlatformRole
+
 cli = typer.Typer(
     help="Dana: talk with customers on every channel; the assistant answers from your own knowledge.",
     no_args_is_help=True,
@@ -16,8 +18,10 @@ events = typer.Typer(help="What is due, what failed for good, and sending it aga
 evaluation = typer.Typer(
     help="Score search and answers on your own questions (SQuAD format).", no_args_is_help=True
 )
+admins = typer.Typer(help="Who runs the platform, beside any organization.", no_args_is_help=True)
 cli.add_typer(events, name="events")
 cli.add_typer(evaluation, name="eval")
+cli.add_typer(admins, name="admins")
 
 Data = Annotated[Path, typer.Option("--data", envvar="DANA_DATA", help="The folder of all data and secrets.")]
 Questions = Annotated[Path, typer.Option("--data", exists=True, dir_okay=False, help="A SQuAD file.")]
@@ -110,6 +114,36 @@ def redrive_events(
     from dana.cli.events import redrive  # noqa: PLC0415
 
     redrive(data, org_id, cursor)
+
+
+@admins.command("grant")
+def grant_admin(
+    email: str,
+    role: Annotated[
+        PlatformRole, typer.Option(help="support looks, an admin acts, a super_admin may do everything.")
+    ] = PlatformRole.ADMIN,
+    data: Data = Path(".dana"),
+) -> None:
+    """Give somebody who has signed up a role on the platform. It counts from their next access token on."""
+    from dana.cli.admins import grant  # noqa: PLC0415
+
+    grant(data, email, role)
+
+
+@admins.command("revoke")
+def revoke_admin(email: str, data: Data = Path(".dana")) -> None:
+    """Take a role on the platform away. Access tokens already given out end within ten minutes."""
+    from dana.cli.admins import revoke  # noqa: PLC0415
+
+    revoke(data, email)
+
+
+@admins.command("list")
+def list_admins(data: Data = Path(".dana")) -> None:
+    """List who has a role on the platform."""
+    from dana.cli.admins import list_admins as run  # noqa: PLC0415
+
+    run(data)
 
 
 @evaluation.command("retrieval")

@@ -9,6 +9,7 @@ from typing import Any
 
 from dana.contracts.ids import OrgId
 from dana.platform.settings import Settings
+from tests.conftest import SignUp
 
 QUESTIONS = {
     "version": "1",
@@ -56,7 +57,7 @@ def lines(run: subprocess.CompletedProcess[str]) -> list[Any]:
 
 def test_help_names_every_command(settings: Settings) -> None:
     said = dana(settings, "--help").stdout
-    for command in ("up", "serve", "migrate", "doctor", "openapi", "events", "eval"):
+    for command in ("up", "serve", "migrate", "doctor", "openapi", "events", "eval", "admins"):
         assert f" {command} " in said
 
 
@@ -70,6 +71,20 @@ def test_events_are_listed_as_json(settings: Settings, org: OrgId) -> None:
     assert all(event["state"] == "ready" for event in lines(dana(settings, "events", "list")))
     assert lines(dana(settings, "events", "show", str(org), "999999")) == []
     assert lines(dana(settings, "events", "redrive", str(org))) == [{"redriven": 0}]
+
+
+async def test_roles_on_the_platform_are_granted_listed_and_revoked(
+    settings: Settings, sign_up: SignUp
+) -> None:
+    ana = await sign_up("Ana")
+    email = (await ana.http.get("/api/v1/auth/me")).json()["user"]["email"]
+    assert lines(dana(settings, "admins", "grant", email)) == [{"email": email, "role": "admin"}]
+    assert {"email": email, "role": "admin"} in lines(dana(settings, "admins", "list"))
+    assert lines(dana(settings, "admins", "revoke", email)) == [{"email": email, "role": None}]
+    assert all(admin["email"] != email for admin in lines(dana(settings, "admins", "list")))
+    unknown = dana(settings, "admins", "grant", "nobody@example.org")
+    assert unknown.returncode == 1
+    assert "Nobody has signed up as nobody@example.org." in unknown.stderr
 
 
 def test_the_description_of_the_api_is_printed(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Tokens: who they say, who signed them, and that nothing else passes."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from dana.contracts.ids import ContactId, ConversationId, InboxId, OrgId, UserId, new_id
-from dana.contracts.views import Role
+from dana.contracts.views import PlatformRole, Role
 from dana.platform.errors import Forbidden, Unauthenticated
-from dana.platform.identity import Keys, Member, Visitor, require
+from dana.platform.identity import Keys, Member, Visitor, require, require_platform
 from dana.platform.secrets import Secrets
 
 MEMBER = Member(OrgId(new_id()), UserId(new_id()), Role.ADMIN, "Ana", new_id())
@@ -70,6 +71,7 @@ def claims(**changed: Any) -> dict[str, Any]:
         {"exp": None},
         {"exp": 1},
         {"role": "god"},
+        {"platform": "god"},
         {"org": "not-a-uuid"},
         {"sub": None},
     ],
@@ -84,6 +86,7 @@ def test_a_token_of_another_key_or_none_is_refused(keys: Keys, secrets: Secrets)
     public = secrets.member_key.public_key().public_numbers().x.to_bytes(32, "big")
     forged = [
         jwt.encode(claims(), stranger, algorithm="ES256"),
+        jwt.encode(claims(platform="super_admin"), stranger, algorithm="ES256"),
         jwt.encode(claims(), "", algorithm="none"),
         jwt.encode(claims(), public, algorithm="HS256"),
         jwt.encode(claims(), secrets.visitor_key, algorithm="ES256"),
@@ -101,6 +104,18 @@ def test_a_role_is_required_by_rank() -> None:
     require(MEMBER, Role.ADMIN)
     with pytest.raises(Forbidden, match="owner"):
         require(MEMBER, Role.OWNER)
+
+
+def test_a_role_on_the_platform_is_in_the_token_and_required_by_rank(keys: Keys) -> None:
+    plain = keys.verify_member(keys.sign_member(MEMBER, 60))
+    assert plain.platform_role is None
+    with pytest.raises(Forbidden, match="dana admins grant"):
+        require_platform(replace(plain, role=Role.OWNER), PlatformRole.SUPPORT)
+    admin = keys.verify_member(keys.sign_member(replace(MEMBER, platform_role=PlatformRole.ADMIN), 60))
+    require_platform(admin, PlatformRole.SUPPORT)
+    require_platform(admin, PlatformRole.ADMIN)
+    with pytest.raises(Forbidden, match="super_admin"):
+        require_platform(admin, PlatformRole.SUPER_ADMIN)
 
 
 def test_secrets_are_private_stay_the_same_and_open_only_with_their_key(tmp_path: Path) -> None:

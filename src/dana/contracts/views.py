@@ -28,6 +28,14 @@ class Role(StrEnum):
     AGENT = "agent"
 
 
+class PlatformRole(StrEnum):
+    """What a person may do for the whole platform: support looks, an admin acts, a super-admin everything."""
+
+    SUPPORT = "support"
+    ADMIN = "admin"
+    SUPER_ADMIN = "super_admin"
+
+
 class Author(StrEnum):
     """Who wrote a message. `system` writes the activity lines ("Ana took over")."""
 

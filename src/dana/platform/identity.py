@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from dana.contracts.ids import ContactId, ConversationId, InboxId, OrgId, UserId
-from dana.contracts.views import Role
+from dana.contracts.views import PlatformRole, Role
 from dana.platform.errors import Forbidden, Unauthenticated
 from dana.platform.secrets import Secrets
 
@@ -25,6 +25,7 @@ CLOCK_LEEWAY_SECONDS = 5
 CACHED_TOKENS = 20_000  # verifying costs about 100 µs; a busy node sees the same tokens again and again
 
 _RANK = {Role.AGENT: 0, Role.ADMIN: 1, Role.OWNER: 2}
+_PLATFORM_RANK = {None: 0, PlatformRole.SUPPORT: 1, PlatformRole.ADMIN: 2, PlatformRole.SUPER_ADMIN: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Member:
     name: str
     session_id: UUID
     expires_at: float = 0.0
+    platform_role: PlatformRole | None = None
+    """What the person may do for the whole platform, beside any organization; nearly nobody may."""
 
     @property
     def actor(self) -> Actor:
@@ -80,6 +83,15 @@ def require(member: Member, role: Role) -> None:
         raise Forbidden(f"This needs the role {role.value}; yours is {member.role.value}.")
 
 
+def require_platform(member: Member, role: PlatformRole) -> None:
+    """Raise Forbidden unless the member's role on the platform is at least this one."""
+    if _PLATFORM_RANK[member.platform_role] < _PLATFORM_RANK[role]:
+        raise Forbidden(
+            f"This is for the people who run the platform, and needs the role {role.value} there. "
+            "The operator grants it with `dana admins grant`."
+        )
+
+
 class Keys:
     """Signs and verifies tokens. Verified tokens are remembered until they expire."""
 
@@ -100,6 +112,8 @@ class Keys:
             "name": member.name,
             "sid": str(member.session_id),
         }
+        if member.platform_role is not None:
+            claims["platform"] = member.platform_role.value
         return self._sign(self._secrets.member_key, MEMBER_ISSUER, claims, ttl_seconds)
 
     def sign_visitor(self, visitor: Visitor, ttl_seconds: float) -> str:
@@ -181,6 +195,7 @@ def _member(claims: dict[str, Any]) -> Member:
         name=claims["name"],
         session_id=UUID(claims["sid"]),
         expires_at=float(claims["exp"]),
+        platform_role=PlatformRole(claims["platform"]) if "platform" in claims else None,
     )
 
 

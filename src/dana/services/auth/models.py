@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from dana.contracts.ids import InvitationId, OrgId, UserId
-from dana.contracts.views import MemberView, Role, View
+from dana.contracts.views import MemberView, PlatformRole, Role, View
 from dana.platform.errors import Conflict, Forbidden, Invalid
 
 ACCESS_SECONDS = 600  # how long a deactivated member may still act
@@ -83,6 +83,7 @@ class User:
     id: UserId
     email: str
     password_hash: str
+    platform_role: PlatformRole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Membership:
     role: Role
     is_active: bool
     version: int
+    platform_role: PlatformRole | None = None
 
     def view(self) -> MemberView:
         """Show the member to others."""

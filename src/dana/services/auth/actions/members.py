@@ -25,7 +25,7 @@ async def join(tx: CatalogTx, org_id: OrgId, user: User, name: str, role: Role) 
     """Make a person a member; raises Conflict when they are one already."""
     if not await store.people.insert_membership(tx, org_id, user.id, name, role):
         raise Conflict("You are a member of this organization already. Sign in instead.")
-    return Membership(org_id, user.id, name, user.email, role, is_active=True, version=1)
+    return Membership(org_id, user.id, name, user.email, role, True, 1, user.platform_role)
 
 
 async def present(tx: CatalogTx, member: Member) -> Membership:

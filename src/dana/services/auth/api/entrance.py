@@ -41,6 +41,7 @@ class Entrance:
                 role=opened.member.role,
                 name=opened.member.name,
                 session_id=opened.session_id,
+                platform_role=opened.member.platform_role,
             ),
             ACCESS_SECONDS,
         )

@@ -3,20 +3,40 @@
 from asyncpg import Record
 
 from dana.contracts.ids import OrgId, UserId
-from dana.contracts.views import Role
+from dana.contracts.views import PlatformRole, Role
 from dana.platform.database import CatalogTx
 from dana.services.auth.models import Membership, Organization, User
 
-# A member with the e-mail address, which stands at the person.
+# A member with what stands at the person: the e-mail address, and the role on the platform.
 MEMBER = """
-select m.org_id, m.user_id, m.name, u.email, m.role, m.is_active, m.version
+select m.org_id, m.user_id, m.name, u.email, m.role, m.is_active, m.version, u.platform_role
   from auth.memberships m join auth.users u on u.id = m.user_id"""
 
 
 async def user_by_email(tx: CatalogTx, email: str) -> User | None:
     """Find a person."""
-    row = await tx.fetchrow("select id, email, password_hash from auth.users where email = $1", email)
-    return User(row["id"], row["email"], row["password_hash"]) if row else None
+    row = await tx.fetchrow(
+        "select id, email, password_hash, platform_role from auth.users where email = $1", email
+    )
+    if row is None:
+        return None
+    return User(row["id"], row["email"], row["password_hash"], _platform_role(row))
+
+
+async def grant_platform_role(tx: CatalogTx, email: str, role: PlatformRole | None) -> bool:
+    """Give a person a role on the platform, or take it away; False when nobody has this address."""
+    granted = await tx.fetchval(
+        "update auth.users set platform_role = $2 where email = $1 returning true", email, role
+    )
+    return granted is True
+
+
+async def platform_roles(tx: CatalogTx) -> list[tuple[str, PlatformRole]]:
+    """Read who has a role on the platform."""
+    rows = await tx.fetch(
+        "select email, platform_role from auth.users where platform_role is not null order by email"
+    )
+    return [(row["email"], PlatformRole(row["platform_role"])) for row in rows]
 
 
 async def insert_user(tx: CatalogTx, user: User) -> bool:
@@ -148,4 +168,9 @@ def member_of(row: Record) -> Membership:
         role=Role(row["role"]),
         is_active=row["is_active"],
         version=row["version"],
+        platform_role=_platform_role(row),
     )
+
+
+def _platform_role(row: Record) -> PlatformRole | None:
+    return PlatformRole(row["platform_role"]) if row["platform_role"] else None
