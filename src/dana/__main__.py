@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from dana.cli.backup import group as backup
 from dana.contracts.views import PlatformRole
 
 cli = typer.Typer(
@@ -21,6 +22,7 @@ evaluation = typer.Typer(
 admins = typer.Typer(help="Who runs the platform, beside any organization.", no_args_is_help=True)
 cli.add_typer(events, name="events")
 cli.add_typer(evaluation, name="eval")
+cli.add_typer(backup, name="backup")
 cli.add_typer(admins, name="admins")
 
 Data = Annotated[Path, typer.Option("--data", envvar="DANA_DATA", help="The folder of all data and secrets.")]

@@ -1,9 +1,11 @@
 """Dana on one machine: which programs run, in which order, and how they find each other.
 
-postgres ─► valkey ─► gateway ─► migrations ─► services; stopped the other way round, so that the services can
-say goodbye to open sockets while the gateway still stands.
+postgres ─► valkey ─► backup ─► gateway ─► migrations ─► services; stopped the other way round, so that the
+services can say goodbye to open sockets while the gateway still stands, and backups get the last of the log.
 """
 
+import asyncio
+import contextlib
 import http.client
 import os
 import sys
@@ -20,6 +22,7 @@ from dana.platform.local import checks
 from dana.platform.local.envoy import envoy_program
 from dana.platform.local.postgres import postgres_program
 from dana.platform.local.programs import CannotStartError, Program, free_port
+from dana.platform.local.receiver import is_wanted, receiver_program
 from dana.platform.local.supervisor import Say, Supervisor
 from dana.platform.local.valkey import valkey_program
 from dana.platform.migrations import migrate
@@ -28,6 +31,7 @@ from dana.platform.settings import Settings
 
 PROBE_SECONDS = 5.0  # a busy machine is not a hanging one
 DRAIN_SECONDS = 15.0  # the services take 8 to drain
+BACKUP_LOOK_SECONDS = 5.0  # a first backup may be taken at any time
 
 Begin = Callable[[str], Callable[[], None]]
 """Told what begins; returns what to call when it is done."""
@@ -56,6 +60,9 @@ class Machine:
         self._place = place
         self._lock: checks.InstanceLock | None = None
         self._supervisor = Supervisor(place.data_dir / "logs", say)
+        self._say = say
+        self._has_own_database = "DANA_DATABASE_URL" not in os.environ
+        self._first_backup: asyncio.Task[None] | None = None
 
     @classmethod
     def prepare(cls, place: Place, say: Say) -> "Machine":
@@ -75,9 +82,15 @@ class Machine:
             end = begin(name)
             await step()
             end()
+        if self._has_own_database and not is_wanted(self._place.data_dir):
+            self._first_backup = asyncio.create_task(self._await_first_backup(), name="await first backup")
 
     async def stop(self) -> None:
         """Stop all parts in order and give the lock back."""
+        if self._first_backup:
+            self._first_backup.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._first_backup
         await self._supervisor.stop()
         if self._lock:
             self._lock.release()
@@ -90,6 +103,7 @@ class Machine:
         return [
             ("PostgreSQL", self._start_postgres),
             ("Valkey", self._start_valkey),
+            *([("Backups", self._start_backups)] if self._has_begun_backups() else []),
             ("Gateway", self._start_gateway),
             ("Database schema", self._migrate),
             ("Services", self._start_services),
@@ -106,6 +120,21 @@ class Machine:
             program, url = valkey_program(self._place.data_dir, free_port())
             await self._supervisor.start(program)
             os.environ["DANA_REDIS_URL"] = url
+
+    def _has_begun_backups(self) -> bool:
+        return self._has_own_database and is_wanted(self._place.data_dir)
+
+    async def _start_backups(self) -> None:
+        """Receive the log; without that, Dana works all the same."""
+        try:
+            await self._supervisor.start(receiver_program(self._place.data_dir))
+        except CannotStartError as problem:
+            self._say("backup", f"doesn't receive the log: {problem}")
+
+    async def _await_first_backup(self) -> None:
+        while not is_wanted(self._place.data_dir):  # noqa: ASYNC110 - a folder can't tell us
+            await asyncio.sleep(BACKUP_LOOK_SECONDS)
+        await self._start_backups()
 
     async def _start_gateway(self) -> None:
         place = self._place
