@@ -18,6 +18,9 @@ from dana.contracts.ids import OrgId
 
 MoveId = NewType("MoveId", UUID)
 
+Digests = dict[int, tuple[int, int]]
+"""Of a table: how many rows each bucket of keys has, and the checksum over all of them."""
+
 
 class MoveState(StrEnum):
     """How far a move has come. Recorded before the work of a state begins, so that another can resume it."""
@@ -37,6 +40,33 @@ class MoveState(StrEnum):
     ABORTED = "aborted"
 
 
+class Step(StrEnum):
+    """What has just been done within a state; tests stop a driver there."""
+
+    HELD = "held"
+    EXPECTED = "expected"
+    CLEARED = "cleared"
+    MARKED = "marked"
+    PUBLISHED = "published"
+    SLOT_MADE = "slot made"
+    SUBSCRIBED = "subscribed"
+    REHEARSED = "rehearsed"
+    FROZEN = "frozen"
+    MARKER_SEEN = "marker seen"
+    OPENED = "opened"
+    SWITCHED = "switched"
+    LEFT = "left"
+    UNSUBSCRIBED = "unsubscribed"
+    SLOT_DROPPED = "slot dropped"
+    UNPUBLISHED = "unpublished"
+    SUMMED_UP = "summed up"  # the target's tables, as they were at the switch
+    COMPARED = "compared"  # one table
+    UNMARKED = "unmarked"
+    CLOSED = "closed"  # the target, when a move is aborted
+    THAWED = "thawed"
+    FORGOTTEN = "forgotten"
+
+
 BEFORE_SWITCH = frozenset(
     {
         MoveState.REQUESTED,
@@ -48,6 +78,14 @@ BEFORE_SWITCH = frozenset(
     }
 )
 ENDED = frozenset({MoveState.VERIFIED, MoveState.UNPROVEN, MoveState.PURGED, MoveState.ABORTED})
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Whom a shard may take in."""
+
+    name: str
+    is_open: bool
+    dedicated_to: UUID | None
 
 
 class TableCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +104,15 @@ class TableCheck(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the target was seen as it was at the switch, before anybody wrote there."""
     keys: list[str] = []
     """The first differing or missing rows, by their keys."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the replication has come."""
+
+    rows_copied: int
+    rows_expected: int
+    lag_bytes: int
+    held_bytes: int
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):

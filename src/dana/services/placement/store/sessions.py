@@ -1,0 +1,59 @@
+"""Connections to shards as their administrator, for work that may take hours."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from dana.contracts.ids import OrgId
+from dana.platform.database import outages_are_problems
+from dana.platform.servers import administer
+
+Connection = asyncpg.Connection
+
+END_PATIENCE_MS = 5_000  # how long to wait for the end of another session; it takes a few milliseconds
+
+# Nothing may end a comparison early; and what rows look like as text must not depend on the server.
+_SESSION = """
+set statement_timeout = 0;
+set transaction_timeout = 0;
+set idle_in_transaction_session_timeout = 0;
+set lock_timeout = '5s';
+set timezone = 'UTC';
+set datestyle = 'ISO, YMD';
+set intervalstyle = 'iso_8601';
+set bytea_output = 'hex';
+set extra_float_digits = 1;
+set row_security = off;
+set search_path = pg_catalog"""
+
+
+@asynccontextmanager
+async def session(dsn: str) -> AsyncIterator[Connection]:
+    """Connect for the length of the block; raises Unavailable."""
+    with outages_are_problems():
+        async with administer(dsn) as connection:
+            await connection.execute(_SESSION)
+            yield connection
+
+
+@asynccontextmanager
+async def move_session(dsn: str, org_id: OrgId) -> AsyncIterator[Connection]:
+    """Connect in order to move an organization; the session bears its name. Raises Unavailable."""
+    async with session(dsn) as connection:
+        await connection.execute(f"set application_name = '{_name(org_id)}'")
+        yield connection
+
+
+async def end_other_sessions(connection: Connection, org_id: OrgId) -> None:
+    """End what a former driver of the organization's moves may still be doing in this database."""
+    await connection.execute(
+        "select pg_terminate_backend(pid, $2) from pg_stat_activity"
+        " where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()",
+        _name(org_id),
+        END_PATIENCE_MS,
+    )
+
+
+def _name(org_id: OrgId) -> str:
+    return f"dana move {org_id}"
