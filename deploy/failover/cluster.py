@@ -41,12 +41,14 @@ from deploy.failover.patroni import (
     kill_postgres,
     members,
     node_program,
+    stop_sending,
 )
 from deploy.failover.unprivileged import python_with_patroni
 
 NODES = 3
 READY_SECONDS = 120.0  # three initial copies on a busy machine, and a node that waits for its old lease
 POLL_SECONDS = 0.1
+UNSENT_SECONDS = 1.0  # Patroni gives up a standby that answers nothing after five
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -155,6 +157,12 @@ class Cluster:
         node = self.leader()
         kill_node(node, self._running.pop(node.name)[1])
         return node
+
+    def kill_unsent(self) -> Node:
+        """Kill the leader's node when the standbys have not been sent what it wrote in the last second."""
+        stop_sending(self.leader())
+        time.sleep(UNSENT_SECONDS)
+        return self.kill_node()
 
     def heal(self) -> None:
         """Start what was killed, and return when the cluster is whole again."""

@@ -168,15 +168,15 @@ class Drill:
 
     async def read_back(self, patience_seconds: float = 30.0) -> Found:
         """Read everything through the API, and compare it with what was acknowledged."""
+        keys = {message.key for message in self.tally.acknowledged}
         found: Counter[str] = Counter()
         out_of_order = []
         for desk in self._desks:
             for place in desk.conversations:
                 messages = await self._messages(desk, place)
-                found.update(message["text"] for message in messages)
+                found.update(message["text"] for message in messages if message["text"] in keys)
                 if [message["seq"] for message in messages] != list(range(1, len(messages) + 1)):
                     out_of_order.append(place)
-        keys = {message.key for message in self.tally.acknowledged}
         heard = await self._heard(keys, patience_seconds)
         return Found(
             lost=sorted(keys - set(found)),
@@ -190,7 +190,7 @@ class Drill:
         """Collect what the sockets were told; they may be still on their way."""
         deadline = time.monotonic() + patience_seconds
         while True:
-            heard = Counter(text for listener in self._listeners for text in listener.texts)
+            heard = Counter(text for ear in self._listeners for text in ear.texts if text in keys)
             if keys <= set(heard) or time.monotonic() > deadline:
                 return heard
             await asyncio.sleep(0.1)

@@ -164,6 +164,14 @@ def kill_postgres(node: Node) -> None:
     _kill(postmaster)
 
 
+def stop_sending(node: Node) -> None:
+    """Hold the processes that send what is written to the standbys."""
+    postmaster = node.postmaster()
+    for pid in _tree(postmaster) if postmaster else ():
+        if b"walsender" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGSTOP)
+
+
 def _settings(node: Node, installation: Installation) -> dict[str, Any]:
     passwords = installation.passwords
     listen = f"127.0.0.1:{node.port}"
