@@ -98,6 +98,6 @@ async def _check(driver: Driver, table: Table) -> TableCheck:
         differing=max(finding.differing, 1 if is_exact and buckets else 0),
         changed=0 if is_exact else finding.changed,
         missing=0 if is_exact else finding.missing,
-        is_exact=is_exact,
+        is_exact=is_exact or not (finding.changed or finding.missing),
         keys=finding.keys,
     )

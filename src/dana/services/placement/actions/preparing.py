@@ -64,10 +64,10 @@ async def prepare(driver: Driver) -> None:
 async def clear(shard: Connection, org_id: OrgId) -> None:
     """Remove all rows of an organization that doesn't work on this shard."""
     for leaf in await tables.leaves(shard):
-        removed = tables.ROWS_AT_ONCE
+        removed = await tables.remove_some_rows(shard, org_id, leaf)
         while removed == tables.ROWS_AT_ONCE:
-            removed = await tables.remove_some_rows(shard, org_id, leaf)
             await asyncio.sleep(REMOVAL_PAUSE_SECONDS)
+            removed = await tables.remove_some_rows(shard, org_id, leaf)
 
 
 async def _adopt_partitions(source: Connection, target: Connection) -> None:

@@ -32,11 +32,12 @@ async def rows_of(
     shard: Connection, table: Table, org_id: OrgId, buckets: list[int], before: int | None
 ) -> AsyncIterator[AsyncIterator[Row]]:
     """Stream the checksums of the rows of some buckets, by bucket and key."""
+    key = f"row({', '.join(table.key[1:] or table.key)})::text"
     sql = (
-        f"select {_bucket(table)} as bucket, row({', '.join(table.key[1:] or table.key)})::text as key,"
+        f"select {_bucket(table)} as bucket, {key} as key,"
         f" {_digest(table)} as digest, $3::bigint is null or {_is_older('$3')} as is_older"
         f"  from {table.name} where org_id = $1 and {_bucket(table)} = any ($2)"
-        ' order by 1, 2 collate "C"'
+        f' order by 1, {key} collate "C"'
     )
     async with AsyncExitStack() as stack:
         if not shard.is_in_transaction():
