@@ -1,9 +1,13 @@
 """Two servers with three shards, organizations that use every table, and people who write all the time."""
 
 import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,11 +22,13 @@ from dana.platform.servers import CATALOG, administer, seal_login, shard_address
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.services.conversations import actions
+from dana.services.placement.actions import moving
 from dana.services.placement.actions.desk import Desk
-from dana.services.placement.models.moves import Move
+from dana.services.placement.models.moves import Move, Step
 from dana.services.placement.store import tables
 from dana.services.placement.store.tables import Table
 
+ROOT = Path(__file__).parents[3]
 FILE_BYTES = 3_000_000
 
 # One row in each table that nothing else here writes to.
@@ -243,6 +249,28 @@ async def build(settings: Settings, second_server: str) -> None:
             "insert into platform.shard_logins (shard, sealed_url) values ('shard3', $1)",
             seal_login(settings, second_server),
         )
+
+
+async def drive_to_death(grounds: Grounds, move: Move, step: Step) -> Move:
+    """Let another process drive until it dies after a step."""
+    settings = grounds.settings
+    environment = os.environ | {
+        "DANA_DATABASE_URL": settings.database_url,
+        "DANA_REDIS_URL": settings.redis_url,
+        "DANA_DATA": str(settings.data_dir),
+        "DANA_SECRETS": str(settings.data_dir / "secrets"),
+    }
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.services.placement.mortal", str(move.id), step),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await child.communicate()
+    assert child.returncode == -signal.SIGKILL, f"{step}: {said.decode()}"
+    return await moving.find(grounds.desk, move.id)
 
 
 async def table_names(connection: asyncpg.Connection) -> list[str]:

@@ -1,21 +1,14 @@
 """Whoever drives a move may be killed after any step: the next driver carries it on, or aborts it cleanly."""
 
-import asyncio
-import os
-import signal
-import sys
-from pathlib import Path
-
 import pytest
 
 from dana.platform.errors import Conflict
 from dana.services.placement.actions import moving
-from dana.services.placement.models.moves import Move, MoveState, Step
-from tests.services.placement.grounds import Grounds, silent
+from dana.services.placement.models.moves import MoveState, Step
+from tests.services.placement.grounds import Grounds, drive_to_death, silent
 
 pytestmark = pytest.mark.xdist_group("placement")
 
-ROOT = Path(__file__).parents[3]
 BEFORE = [
     Step.HELD,
     Step.EXPECTED,
@@ -49,28 +42,6 @@ ABORTING = [
     Step.CLEARED,
     Step.FORGOTTEN,
 ]
-
-
-async def drive_to_death(grounds: Grounds, move: Move, step: Step) -> Move:
-    """Let another process drive until it dies after a step."""
-    settings = grounds.settings
-    environment = os.environ | {
-        "DANA_DATABASE_URL": settings.database_url,
-        "DANA_REDIS_URL": settings.redis_url,
-        "DANA_DATA": str(settings.data_dir),
-        "DANA_SECRETS": str(settings.data_dir / "secrets"),
-    }
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tests.services.placement.mortal", str(move.id), step),
-        cwd=ROOT,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await child.communicate()
-    assert child.returncode == -signal.SIGKILL, f"{step}: {said.decode()}"
-    return await moving.find(grounds.desk, move.id)
 
 
 async def test_a_move_whose_drivers_are_killed_after_every_single_step_still_arrives(

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 from dana.contracts.ids import OrgId
 from dana.platform.errors import Unavailable
+from dana.services.placement.actions import watching
 from dana.services.placement.actions.driver import Driver, GivenUpError
 from dana.services.placement.actions.preparing import clear
-from dana.services.placement.actions.watching import HELD, MOST_HELD_BYTES
 from dana.services.placement.models.moves import MoveState, Progress, Step
 from dana.services.placement.store import placements, replication, tables
 from dana.services.placement.store.replication import Slot, Subscription
@@ -76,13 +76,13 @@ async def look(driver: Driver, name: str) -> tuple[Subscription, Slot]:
     subscribed = await replication.subscription(await driver.target(), name)
     if slot is None or subscribed is None:
         raise GivenUpError("Somebody has removed the replication.")
-    HELD.labels(move.source, name).set(slot.held_bytes)
+    watching.HELD.labels(move.source, name).set(slot.held_bytes)
     if slot.is_lost:
         raise GivenUpError(f"{move.source} could not keep its log for as long as the move needs it.")
-    if slot.held_bytes > MOST_HELD_BYTES:
+    if slot.held_bytes > watching.MOST_HELD_BYTES:
         raise GivenUpError(
             f"{move.source} keeps {slot.held_bytes:,} bytes of its log for this move; it may keep"
-            f" {MOST_HELD_BYTES:,}. {move.target} does not keep up."
+            f" {watching.MOST_HELD_BYTES:,}. {move.target} does not keep up."
         )
     if not subscribed.is_enabled:
         conflicts = await replication.conflicts(await driver.target(), name)
