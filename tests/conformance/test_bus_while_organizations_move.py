@@ -165,3 +165,39 @@ async def test_a_shard_that_is_added_is_consumed_by_running_processes(
     finally:
         async with administer(address(own.database_url, database=CATALOG)) as catalog:
             await catalog.execute("update platform.shards set is_open = (name = 'shard1')")
+
+
+async def test_a_shard_that_is_removed_is_asked_no_more_until_it_is_back(
+    own: Settings, writer: Shards
+) -> None:
+    await migrate_shard(own, "shard8", address(own.database_url, database="dana_shard8"))
+    shards, found = Shards(own, "knowledge"), []
+
+    async def consume(tx: Tx, event: OrganizationCreated) -> None:
+        found.append(event.name)
+
+    bus = Bus("removing", shards, [Consumer(OrganizationCreated, consume)])
+    async with administer(address(own.database_url, database=CATALOG)) as catalog:
+        await catalog.execute("insert into platform.shards (name, database) values ('shard8', 'dana_shard8')")
+        await bus.start()
+        try:
+            await until(lambda: "shard8" in {queue.shard for queue in bus._queues})
+            (loop,) = [
+                loop for loop, queue in zip(bus._loops, bus._queues, strict=False) if queue.shard == "shard8"
+            ]
+            await catalog.execute("delete from platform.shards where name = 'shard8'")
+            await until(loop.done)
+            assert "shard8" not in {queue.shard for queue in bus._queues}
+            await catalog.execute(
+                "insert into platform.shards (name, database, dedicated_to)"
+                " values ('shard8', 'dana_shard8', $1)",
+                org_id := new_id(),
+            )
+            await writer.place(OrgId(org_id))
+            await say(writer, OrgId(org_id), "back")
+            await until(lambda: found == ["back"])
+        finally:
+            await bus.stop()
+            await shards.close()
+            await catalog.execute("delete from platform.organizations where shard = 'shard8'")
+            await catalog.execute("delete from platform.shards where name = 'shard8'")

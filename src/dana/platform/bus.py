@@ -104,6 +104,8 @@ class _Queue:
     lane: Lane
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    is_over: bool = False
+    """Whether its shard was removed."""
 
 
 class Bus:
@@ -154,8 +156,12 @@ class Bus:
     async def _take_up_shards(self) -> None:
         """Subscribe on the shards that aren't consumed yet; one that is down is tried again later."""
         types, lanes = zip(*self._by_type, strict=True)
+        names = await self._shards.names()
+        for queue in self._queues:
+            queue.is_over = queue.shard not in names
+        self._queues = [queue for queue in self._queues if not queue.is_over]
         consumed = {queue.shard for queue in self._queues}
-        for shard in await self._shards.names():
+        for shard in names:
             if shard in consumed:
                 continue
             try:
@@ -175,7 +181,7 @@ class Bus:
             self._loops += [asyncio.create_task(self._consume(queue)) for queue in queues]
 
     async def _consume(self, queue: _Queue) -> None:
-        while True:
+        while not queue.is_over:
             queue.wake.clear()
             free = SLOTS[queue.lane] - len(queue.running)
             claimed = await self._claim(queue, free) if free else []

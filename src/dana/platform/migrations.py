@@ -233,9 +233,12 @@ async def _make_roles(server: asyncpg.Connection, settings: Settings) -> None:
 
 async def _register_shards(settings: Settings) -> None:
     async with administer(_catalog(settings).dsn) as connection:
-        await connection.executemany(
-            "insert into platform.shards (name, database) values ($1, $2) on conflict do nothing",
-            list(_first_shards(settings).items()),
+        # Only at the very first start: later shards are added, and removed, with `dana shards`.
+        await connection.execute(
+            "insert into platform.shards (name, database) select * from unnest($1::text[], $2::text[])"
+            " where not exists (select from platform.shards)",
+            list(_first_shards(settings)),
+            list(_first_shards(settings).values()),
         )
 
 
