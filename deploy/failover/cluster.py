@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from dana.cli.terminal import console, fail, is_terminal, print_json
+from dana.cli.terminal import console, errors, fail, is_terminal, print_json
 from dana.platform.local.account import Account, unprivileged_account
 from dana.platform.local.postgres import ADMIN, AWAY, find_binaries, home_of, reachable
 from dana.platform.local.programs import (
@@ -249,7 +249,7 @@ def main() -> None:
     except CannotStartError as problem:
         fail(str(problem))
     except KeyboardInterrupt:
-        console.print("Stopping …")
+        errors.print("Stopping …")
     finally:
         if cluster:
             cluster.stop()

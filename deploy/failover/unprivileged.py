@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-import sysconfig
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -18,10 +17,9 @@ EXTRAS = ("etcd3", "psycopg3")
 def python_with_patroni(home: Path, account: Account | None) -> tuple[Path, Path]:
     """Return an interpreter and a folder of packages that the account can reach; copies what it can't."""
     try:
-        distribution("patroni")
+        packages = Path(str(distribution("patroni").locate_file("")))
     except PackageNotFoundError:
         raise CannotStartError("Patroni is missing: run `make setup`.") from None
-    packages = Path(sysconfig.get_path("purelib"))
     if account is None:
         return Path(sys.executable), packages
     if not account.can_reach(packages):
