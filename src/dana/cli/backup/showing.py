@@ -41,12 +41,15 @@ def show_taken(taken: Taken) -> None:
     """Say what was backed up."""
     manifest = taken.manifest
     if not is_terminal():
-        print_json(summary(manifest) | {"because": taken.because, "removed": taken.removed.backups})
+        said = {"because": taken.because, "removed": taken.removed.backups, "problems": taken.problems}
+        print_json(summary(manifest) | said)
         return
     size = size_of(manifest.size_bytes)
     console.print(f"[green]✓[/green] {manifest.id}: {manifest.kind}, {size}, because {taken.because}.")
     if taken.removed.backups:
         console.print(f"Removed, not needed any more: {', '.join(taken.removed.backups)}.")
+    for problem in taken.problems:
+        console.print(f"  [yellow]![/yellow] {problem}", soft_wrap=True)
     if manifest.has_secrets:
         console.print("It holds this installation's keys and passwords: keep it where nobody else can read.")
     else:

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,7 +65,7 @@ async def prepare(backups: Backups, server: str, connection: asyncpg.Connection)
         if current and current.is_open:
             current.end("the server threw away log that had not been received (max_slot_wal_keep_size)")
     if row["wal_status"] in (None, "lost"):
-        await connection.execute("select pg_create_physical_replication_slot($1, true)", SLOT)
+        await _make_slot(connection)
     if current is None or not current.is_open:
         current = Stream.begin(backups.wal / server, row["system_identifier"], row["segment_bytes"])
     return current
@@ -76,22 +76,21 @@ async def catch_up(backups: Backups, server: str, dsn: str, patience_seconds: fl
 
     Receives it itself, or waits for the receiver that runs already. Raises BackupError.
     """
+    deadline = time.monotonic() + patience_seconds
     async with administer(dsn) as connection:
-        stream = await prepare(backups, server, connection)
-        with _receiver_lock(backups, server) as is_ours:
-            if not is_ours:
-                return await _await_receiver(backups, server, await _sample(connection), patience_seconds)
-            wanted = await _sample(connection)
-            if await _drain(stream, dsn, wanted):
-                streams.pack(stream)
-                await connection.execute(
-                    "select pg_replication_slot_advance($1, $2::text::pg_lsn)", SLOT, show_lsn(wanted.lsn)
-                )
-                return stream
-            stream = await prepare(backups, server, connection)
-            if not await _drain(stream, dsn, wanted):
-                raise BackupError(f"The log of {server} can't be received; see {stream.folder}/receiver.log.")
-            return stream
+        wanted = await _sample(connection)
+        while time.monotonic() < deadline:
+            with _receiver_lock(backups, server) as is_ours:
+                if is_ours:
+                    return await _receive_up_to(backups, server, dsn, connection, wanted)
+            current = streams.newest(backups.wal, server)
+            if current and current.is_open and current.state.covered_lsn >= wanted.lsn:
+                return current
+            await asyncio.sleep(POLL_SECONDS)
+    raise BackupError(
+        f"The receiver of the log of {server} doesn't get on; see logs/backup.log in the data folder, "
+        f"and receiver.log in the newest folder below {backups.wal / server}."
+    )
 
 
 async def switch_off(backups: Backups, server: str, dsn: str) -> None:
@@ -184,6 +183,13 @@ def is_too_much(backups: Backups, server: str, most_bytes: int) -> bool:
     return over > 0
 
 
+async def _make_slot(connection: asyncpg.Connection) -> None:
+    """Make the slot at a fresh checkpoint: it keeps the log from the last one on, which may be far back."""
+    with suppress(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("checkpoint")
+    await connection.execute("select pg_create_physical_replication_slot($1, true)", SLOT)
+
+
 @contextmanager
 def _receiver_lock(backups: Backups, server: str) -> Iterator[bool]:
     (backups.wal / server).mkdir(mode=0o700, exist_ok=True)
@@ -199,6 +205,22 @@ def _receivewal(stream: Stream, dsn: str, *more: str) -> Tool:
     return Tool(arguments, stream.folder / "receiver.log", known.environment)
 
 
+async def _receive_up_to(
+    backups: Backups, server: str, dsn: str, connection: asyncpg.Connection, wanted: Sample
+) -> Stream:
+    stream = await prepare(backups, server, connection)
+    if not await _drain(stream, dsn, wanted):
+        stream = await prepare(backups, server, connection)
+        if not await _drain(stream, dsn, wanted):
+            raise BackupError(f"The log of {server} can't be received; see {stream.folder}/receiver.log.")
+    await asyncio.to_thread(streams.pack, stream)
+    # It is all here, but pg_receivewal left without saying so, and the server would keep it.
+    await connection.execute(
+        "select pg_replication_slot_advance($1, $2::text::pg_lsn)", SLOT, show_lsn(wanted.lsn)
+    )
+    return stream
+
+
 async def _drain(stream: Stream, dsn: str, wanted: Sample) -> bool:
     """Receive up to a position; False, and the stream ended, when the server can't give that any more."""
     tool = _receivewal(stream, dsn, "--endpos", show_lsn(wanted.lsn - 1))
@@ -211,19 +233,6 @@ async def _drain(stream: Stream, dsn: str, wanted: Sample) -> bool:
     stream.cover(wanted.at, wanted.lsn)
     stream.save()
     return True
-
-
-async def _await_receiver(backups: Backups, server: str, wanted: Sample, patience_seconds: float) -> Stream:
-    deadline = time.monotonic() + patience_seconds
-    while time.monotonic() < deadline:
-        current = streams.newest(backups.wal, server)
-        if current and current.state.covered_lsn >= wanted.lsn:
-            return current
-        await asyncio.sleep(POLL_SECONDS)
-    raise BackupError(
-        f"The receiver of the log of {server} doesn't get on; see logs/backup.log in the data folder, "
-        f"and receiver.log in the newest folder below {backups.wal / server}."
-    )
 
 
 async def _sample(connection: asyncpg.Connection) -> Sample:

@@ -14,11 +14,13 @@ from dana.contracts.ids import OrgId
 from dana.platform.backup.folder import BackupError
 from dana.platform.backup.placement import Placement, Plan, Route, State, Verdict, decide
 from dana.platform.database import address, without_login
-from dana.platform.servers import CATALOG, administer, seal_login, shard_addresses
+from dana.platform.secrets import Secrets
+from dana.platform.servers import CATALOG, SEALED_FOR, administer, seal_login, shard_addresses
 from dana.platform.settings import Settings
 
 MOVING = "dana_move_"
-NOWHERE = "invalid"  # a name that leads nowhere, for ever (RFC 2606)
+NOWHERE = "restored.invalid"  # a name that leads nowhere, for ever (RFC 2606)
+UNREADABLE = bytes(32)  # instead of a sealed address, where the key to seal with isn't known
 
 _SUBSCRIPTIONS = """
 select s.subname, d.datname from pg_subscription s join pg_database d on d.oid = s.subdbid
@@ -88,17 +90,19 @@ async def reconcile(servers: Servers, choices: Mapping[OrgId, str] | None = None
     return replace(looked, subscriptions=dropped, moves=moves)
 
 
-async def close_routes(catalog: str, server: str, shards: Sequence[str]) -> None:
+async def close_routes(catalog: str, server: str, shards: Sequence[str], secrets: Secrets | None) -> None:
     """Let a restored catalog lead nowhere for a restored server's shards until it is told where they are now.
 
     Else it would lead to the live ones, which know another present.
     """
+    nowhere = f"postgresql://{server}.{NOWHERE}"
+    sealed = secrets.seal(SEALED_FOR, nowhere) if secrets else UNREADABLE
     async with administer(catalog) as connection, connection.transaction():
-        await connection.execute("delete from platform.shard_logins where shard = any ($1)", shards)
         await connection.execute(
-            "update platform.shards set address = $2 where name = any ($1)",
-            shards,
-            f"postgresql://{server}.{NOWHERE}",
+            "update platform.shard_logins set sealed_url = $2 where shard = any ($1)", shards, sealed
+        )
+        await connection.execute(
+            "update platform.shards set address = $2 where name = any ($1)", shards, nowhere
         )
 
 

@@ -89,8 +89,9 @@ class Cluster:
         host = quote(str(self._sockets), safe="")
         return f"postgresql://{quote(self._administrator)}@{host}:{PORT}/{database}"
 
-    async def recover(self, target: Target, reaches: datetime | None) -> None:
-        """Bring the cluster to the wanted moment and stop it; raises BackupError.
+    @asynccontextmanager
+    async def recovered(self, target: Target, reaches: datetime | None) -> AsyncIterator[None]:
+        """Bring the cluster to the wanted moment, and run it for the length of the block; raises BackupError.
 
         When the log ends before it, that is the wanted moment all the same if the log is known to reach it:
         there were no more commits.
@@ -98,29 +99,14 @@ class Cluster:
         _check_version(self._folder)
         (self._folder / RECOVERY_SIGNAL).touch()
         _give(self._folder / RECOVERY_SIGNAL, self._account)
+        tool = self._start(target.settings())
         try:
-            async with self.running(target.settings()):
-                pass
-        except BackupError:
-            ended_early = any(ENDED_EARLY in line for line in self._lines())
-            if not ended_early:
-                raise
-            if target.at is None or reaches is None or reaches < target.at:
-                self._read_log()
-                raise BackupError(
-                    f"The log of {self._folder} ends before that moment: its last commit was at "
-                    f"{self.last_commit_at}."
-                ) from None
-            async with self.running({}):
-                pass
-        self._read_log()
-
-    @asynccontextmanager
-    async def running(self, settings: dict[str, str] | None = None) -> AsyncIterator[None]:
-        """Run the server for the length of the block."""
-        tool = self._start(settings or {})
-        try:
-            await self._await_ready(tool)
+            if not await self._becomes_ready(tool) and self._ended_before(target, reaches):
+                tool = self._start({})
+                await self._becomes_ready(tool)
+            if not tool.is_running:
+                raise BackupError(f"The restored server in {self._folder} doesn't start: {tool.why()}")
+            self._read_log()
             yield
         finally:
             await _stop(tool)
@@ -150,13 +136,24 @@ class Cluster:
             arguments, self._log, binaries=self._binaries, account=self._account, folder=self._sockets
         )
 
-    async def _await_ready(self, tool: Tool) -> None:
-        """Wait as long as it takes: replaying a day of a busy server takes its time."""
+    async def _becomes_ready(self, tool: Tool) -> bool:
+        """Wait as long as it takes: replaying a day of a busy server takes its time. False when it ended."""
         while tool.is_running:
             if _is_ready(self._folder):
-                return
+                return True
             await asyncio.sleep(POLL_SECONDS)
-        raise BackupError(f"The restored server in {self._folder} doesn't start: {tool.why()}")
+        return False
+
+    def _ended_before(self, target: Target, reaches: datetime | None) -> bool:
+        """Tell whether it only ended because nothing was committed from the end of the log to the target."""
+        if target.at is None or not any(ENDED_EARLY in line for line in self._lines()):
+            return False
+        if reaches is not None and reaches >= target.at:
+            return True
+        self._read_log()
+        raise BackupError(
+            f"The log of {self._folder} ends before that, with a commit at {self.last_commit_at}."
+        )
 
     def _lines(self) -> list[str]:
         return self._log.read_text(errors="replace").splitlines() if self._log.exists() else []

@@ -8,8 +8,8 @@ import gzip
 import secrets
 import shutil
 import tarfile
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from dana.platform.backup.tools import Progress, Tell, Tool
 from dana.platform.backup.valkey import restore_valkey
 from dana.platform.local.account import unprivileged_account
 from dana.platform.local.postgres import ADMIN, AWAY, find_binaries, home_of, reachable
+from dana.platform.secrets import Secrets
 from dana.platform.servers import administer
 
 CATALOG_SERVER = "catalog"
@@ -116,11 +117,13 @@ async def restore(
             for choice in choices:
                 made.append(_server(choice, order))
                 await _lay(backups, made[-1], tell)
-        for server in made:
-            await _recover(server, order.goal, tell)
         manifest = choices[0].chain[-1]
         password = _password(backups, manifest)
-        reconciled = await _set_right(made, password, while_running)
+        keys = Secrets.load(backups.path(manifest.id) / "secrets") if manifest.has_secrets else None
+        async with AsyncExitStack() as stack:
+            for server in made:
+                await stack.enter_async_context(_recovered(server, order.goal, tell))
+            reconciled = await _set_right(made, password, keys, while_running)
         if made[0].name == CATALOG_SERVER:
             _hand_over(backups, manifest, data_dir, password)
         is_done = True
@@ -249,53 +252,55 @@ def _lay_log(backups: Backups, choice: ServerChoice, cluster: Path, tell: Tell) 
         shutil.copyfile(history, target / history.name)
 
 
-async def _recover(server: _Server, goal: Goal, tell: Tell) -> None:
+@asynccontextmanager
+async def _recovered(server: _Server, goal: Goal, tell: Tell) -> AsyncIterator[None]:
+    """Replay the log up to the goal, and run the server for the length of the block."""
     log, part = server.choice.log, server.choice.part
-    total = len(log.segments) * part.segment_bytes
+    total = max(len(log.segments) * part.segment_bytes, 1)
 
     async def report() -> None:
         while True:
             await asyncio.sleep(1)
             reached = server.cluster.replayed_lsn()
-            if reached is not None and total:
+            if reached is not None:
                 done = reached - part.stop_lsn // part.segment_bytes * part.segment_bytes
                 tell(Progress(f"{server.name}: replay", min(max(done, 0), total), total))
 
     reporter = asyncio.create_task(report())
     try:
         target = Target(at=goal.at, at_once=goal.backup_id is not None)
-        await server.cluster.recover(target, log.reaches or part.ended_at)
+        async with server.cluster.recovered(target, log.reaches or part.ended_at):
+            reporter.cancel()
+            tell(Progress(f"{server.name}: replay", total, total))
+            yield
     finally:
         reporter.cancel()
         await asyncio.gather(reporter, return_exceptions=True)
-    tell(Progress(f"{server.name}: replay", max(total, 1), max(total, 1)))
 
 
 async def _set_right(
-    made: Sequence[_Server], password: str, while_running: WhileRunning
+    made: Sequence[_Server], password: str, keys: Secrets | None, while_running: WhileRunning
 ) -> Reconciled | None:
-    """Run all restored servers at once, and make them agree with one another."""
-    async with AsyncExitStack() as stack:
-        for server in made:
-            await stack.enter_async_context(server.cluster.running())
-            await _forget_running_moves(server)
-        databases = {
-            name: server.cluster.dsn(database)
-            for server in made
-            for name, database in server.choice.part.databases.items()
-        }
-        catalog = databases.pop(CATALOG_SERVER, None)
-        if catalog is None:
-            return None
-        await _set_administrator(made[0], password)
-        if await shards_of(catalog) - set(databases):
-            return None  # who lives on a shard that isn't here can't be told
-        servers = Servers(catalog, databases)
-        reconciled = await reconcile(servers)
-        await while_running(servers)
-        for server in made[1:]:
-            await close_routes(catalog, server.name, list(server.choice.part.databases))
-        return reconciled
+    """Make all restored servers agree with one another; they are running."""
+    for server in made:
+        await _forget_running_moves(server)
+    databases = {
+        name: server.cluster.dsn(database)
+        for server in made
+        for name, database in server.choice.part.databases.items()
+    }
+    catalog = databases.pop(CATALOG_SERVER, None)
+    if catalog is None:
+        return None
+    await _set_administrator(made[0], password)
+    if await shards_of(catalog) - set(databases):
+        return None  # who lives on a shard that isn't here can't be told
+    servers = Servers(catalog, databases)
+    reconciled = await reconcile(servers)
+    await while_running(servers)
+    for server in made[1:]:
+        await close_routes(catalog, server.name, list(server.choice.part.databases), keys)
+    return reconciled
 
 
 async def _set_administrator(server: _Server, password: str) -> None:

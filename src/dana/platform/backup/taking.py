@@ -64,6 +64,14 @@ class Taken:
     manifest: Manifest
     because: str
     removed: Removed
+    problems: list[str]
+    """What went wrong without making the backup itself worthless."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    tell: Tell
+    problems: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +93,12 @@ async def take(settings: Settings, backups: Backups, wish: Wish, tell: Tell) -> 
         while backups.path(backup_id).exists():
             backup_id += "b"
         sources = await _sources(settings, backups)
+        problems: list[str] = []
         before, because = _continued(backups, sources, wish, began_at)
         partial = backups.root / f"{PARTIAL}{backup_id}"
         (partial / "servers").mkdir(parents=True)
         try:
-            parts = await _take_servers(backups, sources, before, partial, tell)
+            parts = await _take_servers(backups, sources, before, partial, _Reports(tell, problems))
             has_valkey = await copy_valkey(settings.data_dir, partial / "valkey")
             if wish.with_secrets:
                 copy_secrets(secrets_folder(settings.data_dir), settings.data_dir, partial / "secrets")
@@ -109,7 +118,7 @@ async def take(settings: Settings, backups: Backups, wish: Wish, tell: Tell) -> 
             backups.write(manifest, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return Taken(manifest, because, retention.apply(backups, wish.keep))
+        return Taken(manifest, because, retention.apply(backups, wish.keep), problems)
 
 
 def secrets_folder(data_dir: Path) -> Path:
@@ -170,13 +179,13 @@ def _continued(
 
 
 async def _take_servers(
-    backups: Backups, sources: Sequence[_Source], before: Manifest | None, partial: Path, tell: Tell
+    backups: Backups, sources: Sequence[_Source], before: Manifest | None, partial: Path, reports: _Reports
 ) -> dict[str, ServerPart]:
     turns = asyncio.Semaphore(SERVERS_AT_ONCE)
 
     async def take_one(source: _Source) -> ServerPart:
         async with turns:
-            return await _take_server(backups, source, before, partial / "servers" / source.name, tell)
+            return await _take_server(backups, source, before, partial / "servers" / source.name, reports)
 
     tasks = [asyncio.create_task(take_one(source)) for source in sources]
     try:
@@ -190,22 +199,29 @@ async def _take_servers(
 
 
 async def _take_server(
-    backups: Backups, source: _Source, before: Manifest | None, target: Path, tell: Tell
+    backups: Backups, source: _Source, before: Manifest | None, target: Path, reports: _Reports
 ) -> ServerPart:
     async with administer(source.dsn) as connection:
         row = await connection.fetchrow(_SERVER)
         assert row is not None  # noqa: S101 - a select without a table always has one
         older = before if row["can_increment"] else None
         try:
-            await _copy_cluster(backups, source, older, target, tell)
-        except BackupError:
+            await _copy_cluster(backups, source, older, target, reports.tell)
+        except BackupError as problem:
             if older is None:
                 raise
-            older = None  # such as: the server has no summaries of all the log in between
+            reports.problems.append(
+                f"{source.name} is full after all, it could not tell what has changed: {problem}"
+            )
+            older = None
             shutil.rmtree(target, ignore_errors=True)
-            await _copy_cluster(backups, source, None, target, tell)
+            await _copy_cluster(backups, source, None, target, reports.tell)
         ended_at = await connection.fetchval("select clock_timestamp()")
-    stream = await receiving.catch_up(backups, source.name, source.dsn)
+    try:
+        stream = await receiving.catch_up(backups, source.name, source.dsn)
+    except BackupError as problem:
+        stream = source.stream  # the copy brings the log along that it needs itself
+        reports.problems.append(str(problem))
     return msgspec.structs.replace(_part(source, row, target, older, ended_at), stream=stream.name)
 
 

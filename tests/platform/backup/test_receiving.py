@@ -1,0 +1,168 @@
+"""Receiving the log: without a gap over restarts; a gap that can't be avoided is told and ends the chain."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from dana.platform.backup import choosing, keeping, receiving, streams
+from dana.platform.backup.choosing import Goal
+from dana.platform.backup.folder import BackupError
+from dana.platform.backup.streams import Stream
+from dana.platform.local.receiver import OFF
+from dana.platform.servers import administer
+from tests.platform.backup.installation import Installation
+
+PATIENCE_SECONDS = 60
+
+
+async def test_the_receiver_goes_on_where_it_was_killed(installation: Installation) -> None:
+    await installation.take()
+    process = receiver(installation)
+    try:
+        await until_covered(installation, await installation.note("received"))
+        with pytest.raises(BackupError, match="Another process already receives"):
+            await receiving.Receiver(installation.backups, "catalog", "", 0).receive()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        moment = await installation.note("while nobody received")
+        await switch_segment(installation)
+        process = receiver(installation)
+        await until_covered(installation, moment)
+        taken = await installation.take()  # beside the receiver
+        assert taken.problems == []
+        await until(lambda: len(packed(installation)) > 0)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert [stream.name for stream in streams.streams(installation.backups.wal, "catalog")] == ["1"]
+    first = installation.backups.all()[0]
+    window = choosing.window(installation.backups, first)
+    assert window.problems == ()
+    assert window.ends_at > moment
+
+
+async def test_a_hole_is_told_and_nothing_beyond_it_is_promised(installation: Installation) -> None:
+    taken = await installation.take()
+    for _ in range(3):
+        await switch_segment(installation)
+    await installation.catch_up()
+    before = choosing.window(installation.backups, taken.manifest)
+    stream = newest(installation)
+    path = stream.walk(1, taken.manifest.servers["catalog"].stop_lsn)
+    missing = path.segments[2]
+    stream.path(missing).unlink()
+
+    window = choosing.window(installation.backups, taken.manifest)
+    assert window.ends_at < before.ends_at
+    assert f"{missing.name(stream.state.segment_bytes)} is missing" in window.problems[0]
+    with pytest.raises(BackupError, match="the log has a hole"):
+        await installation.restore(Goal(at=before.ends_at))
+    (choice, _) = choosing.choose(installation.backups, Goal())  # everything there is, and why not more
+    assert choice.log.segments == path.segments[:2]
+    assert "hole" in (choice.problem or "")
+
+
+async def test_log_that_the_server_threw_away_ends_the_chain(installation: Installation) -> None:
+    taken = await installation.take()
+    async with administer(installation.first.dsn) as connection:
+        for _ in range(20):
+            await switch_segment(installation)
+            await connection.execute("checkpoint")
+            status = await connection.fetchval("select wal_status from pg_replication_slots")
+            if status == "lost":
+                break
+    assert status == "lost"
+
+    again = await installation.take()
+
+    assert again.manifest.kind == "full"
+    assert "the log of catalog has a gap: the server threw away log" in again.because
+    assert again.manifest.servers["catalog"].stream == "2"
+    assert again.manifest.servers["shard2"].stream == "1"
+    assert "threw away" in choosing.window(installation.backups, taken.manifest).problems[0]
+    assert choosing.window(installation.backups, again.manifest).problems == ()
+
+
+async def test_old_log_goes_first_and_receiving_stops_at_the_limit(installation: Installation) -> None:
+    first = await installation.take()
+    await switch_segment(installation)
+    second = await installation.take()
+    await switch_segment(installation)
+    await installation.catch_up()
+    assert not receiving.is_too_much(installation.backups, "catalog", keeping.MOST_BYTES)
+    assert receiving.is_too_much(installation.backups, "catalog", 1)
+    # Only what backups before the newest would have needed is gone.
+    assert choosing.window(installation.backups, second.manifest).problems == ()
+    problems = choosing.window(installation.backups, first.manifest).problems
+    assert problems == ("catalog: its log was thrown away to save room",)
+    stream = Stream(newest(installation).folder)
+    assert min(stream.whole()).number == stream.state.kept_from
+
+
+async def test_switched_off_the_server_keeps_nothing_until_the_next_backup(
+    installation: Installation,
+) -> None:
+    await installation.take()
+    process = receiver(installation)
+    try:
+        await until_covered(installation, await installation.note("received"))
+        await receiving.switch_off(installation.backups, "catalog", installation.first.dsn)
+        await receiving.switch_off(installation.backups, "shard2", installation.second.dsn)
+        async with administer(installation.first.dsn) as connection:
+            assert await connection.fetch("select from pg_replication_slots") == []
+        assert (installation.backups.wal / OFF).exists()
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+    again = await installation.take()
+    assert again.manifest.kind == "full"
+    assert "receiving was switched off" in again.because
+    assert not (installation.backups.wal / OFF).exists()
+
+
+async def switch_segment(installation: Installation) -> None:
+    """Fill the segment that is being written, and begin the next."""
+    async with administer(installation.first.dsn) as connection:
+        await connection.execute("select pg_logical_emit_message(false, 'test', 'x'), pg_switch_wal()")
+
+
+def receiver(installation: Installation) -> subprocess.Popen[bytes]:
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("DANA_")}
+    environment |= {
+        "DANA_DATA": str(installation.settings.data_dir),
+        "DANA_DATABASE_URL": installation.settings.database_url,
+        "DANA_BACKUPS": str(installation.backups.root),
+    }
+    return subprocess.Popen([sys.executable, "-m", "dana", "backup", "wal"], env=environment)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+async def until_covered(installation: Installation, moment: datetime) -> None:
+    def is_covered() -> bool:
+        found = [streams.newest(installation.backups.wal, name) for name in ("catalog", "shard2")]
+        return all(s and s.state.covered_until and s.state.covered_until > moment for s in found)
+
+    await until(is_covered)
+
+
+def newest(installation: Installation) -> Stream:
+    stream = streams.newest(installation.backups.wal, "catalog")
+    assert stream
+    return stream
+
+
+def packed(installation: Installation) -> list[str]:
+    return [path.name for path in newest(installation).folder.glob("*.gz")]
