@@ -34,6 +34,7 @@ from dana.services.ai.service import build as build_ai
 from dana.services.auth.service import build as build_auth
 from dana.services.conversations.service import build as build_conversations
 from dana.services.knowledge.service import build as build_knowledge
+from dana.services.placement.service import build as build_placement
 from dana.services.realtime.service import build as build_realtime
 
 DRAIN_SECONDS = 8
@@ -64,13 +65,15 @@ def compose(settings: Settings) -> Dana:
     def platform(service: str) -> Platform:
         return Platform(settings, Shards(settings, service, replicas), keys, valkey, fanout, ephemera)
 
-    platforms = {name: platform(name) for name in ("auth", "conversations", "knowledge", "ai", "realtime")}
+    names = ("auth", "conversations", "knowledge", "ai", "placement", "realtime")
+    platforms = {name: platform(name) for name in names}
     knowledge, answers = build_knowledge(platforms["knowledge"])
     services = [
         build_auth(platforms["auth"]),
         build_conversations(platforms["conversations"]),
         knowledge,
         build_ai(platforms["ai"], answers),
+        build_placement(platforms["placement"]),
         build_realtime(platforms["realtime"]),
     ]
     platform_shards = Shards(settings, "realtime")

@@ -16,6 +16,7 @@ from dana.app import Dana
 from tests.conftest import SignedUp, SignUp
 
 MARK = "only-for-ana"
+PLATFORM = "/api/v1/platform/"  # for who runs all organizations; an owner of one is nobody there
 PUBLIC = {"/api/v1/auth", "/api/v1/widget/{public_key}", "/.well-known", "/openapi.json"}
 
 BODIES: dict[str, Any] = {
@@ -29,10 +30,14 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/invitations": {"email": "x@example.org", "role": "agent"},
     "PUT /api/v1/assistant": {"name": "stolen"},
     "POST /api/v1/assistant/try": {"question": MARK},
+    "POST /api/v1/platform/moves": {
+        "organization_id": "01900000-0000-7000-8000-000000000001",
+        "target": "shard1",
+    },
 }
 
 
-async def furnish(ana: SignedUp) -> dict[str, str]:
+async def furnish(ana: SignedUp, dana: Dana) -> dict[str, str]:
     """Fill an organization; every text of it carries the mark."""
     inbox = (await ana.http.post("/api/v1/inboxes", json={"name": MARK, "channel": "web_widget"})).json()
     started = (
@@ -59,6 +64,8 @@ async def furnish(ana: SignedUp) -> dict[str, str]:
         "invitation_id": invitation["id"],
         "user_id": str(ana.user_id),
         "token": "x",
+        "name": (await dana.platform_shards.route(ana.org_id)).shard,
+        "move_id": inbox["id"],
     }
 
 
@@ -92,7 +99,9 @@ async def call(http: httpx.AsyncClient, method: str, path: str, ids: dict[str, s
     else:
         answer = await http.request(method, filled, params=params)
     assert answer.status_code < 500, f"{method} {path}: {answer.status_code} {answer.text}"
-    if "{" in path:
+    if path.startswith(PLATFORM):
+        assert answer.status_code == 403, f"{method} {path}: {answer.status_code} {answer.text}"
+    elif "{" in path:
         assert answer.status_code in (401, 403, 404), f"{method} {path}: {answer.status_code} {answer.text}"
     return answer.text
 
@@ -109,7 +118,7 @@ async def neighbour(sign_up: SignUp, dana: Dana, ana: SignedUp) -> SignedUp:
 async def test_no_route_shows_or_changes_what_another_organization_has(sign_up: SignUp, dana: Dana) -> None:
     ana = await sign_up("Ana")
     eve = await neighbour(sign_up, dana, ana)
-    ids = await furnish(ana)
+    ids = await furnish(ana, dana)
     before = await state_of(ana)
     assert MARK in json.dumps(before)
     description = (await eve.http.get("/openapi.json")).json()
@@ -124,7 +133,7 @@ async def test_every_route_refuses_whoever_has_no_valid_token(client: httpx.Asyn
     description = (await client.get("/openapi.json")).json()
     client.headers["authorization"] = f"Bearer {token}"
     ids = dict.fromkeys(
-        ("inbox_id", "conversation_id", "document_id", "invitation_id", "user_id"),
+        ("inbox_id", "conversation_id", "document_id", "invitation_id", "user_id", "move_id", "name"),
         "01900000-0000-7000-8000-000000000001",
     )
     for method, path, body in routes(description):

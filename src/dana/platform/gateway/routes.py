@@ -36,6 +36,7 @@ API = (
     Route("/api/v1/conversations", auth=Auth.MEMBER, body_bytes=MESSAGE_BYTES),
     Route("/api/v1/knowledge/documents", auth=Auth.MEMBER, body_bytes=UPLOAD_BYTES, timeout_seconds=120),
     Route("/api/v1/assistant/try", is_exact=True, auth=Auth.MEMBER, timeout_seconds=90),
+    Route("/api/v1/platform/", auth=Auth.MEMBER, body_bytes=64 * KIB, timeout_seconds=120),
     Route("/api/", auth=Auth.MEMBER),
 )
 

@@ -157,6 +157,12 @@ async def list_moves(desk: Desk, *, only_open: bool) -> list[Move]:
         return await (moves.open_moves(tx) if only_open else moves.moves(tx))
 
 
+async def list_moves_before(desk: Desk, before: MoveId | None, limit: int, *, only_open: bool) -> list[Move]:
+    """List moves older than one, or the newest: a page of so many."""
+    async with desk.shards.catalog.read() as tx:
+        return await moves.moves_before(tx, before, limit, only_open=only_open)
+
+
 async def _record(desk: Desk, org_id: OrgId, source: Route, target: str, back_of: MoveId | None) -> Move:
     async with schema_kept(desk.settings) as is_kept:
         if not is_kept:

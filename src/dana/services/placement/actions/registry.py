@@ -24,9 +24,9 @@ from dana.services.placement.store import servers
 from dana.services.placement.store import shards as store
 
 
-async def list_shards(desk: Desk) -> list[ShardView]:
-    """Look at all shards at once; raises Unavailable when the catalog can't be reached."""
-    known = await _known(desk)
+async def list_shards(desk: Desk, after: str = "", at_most: int | None = None) -> list[ShardView]:
+    """Look at shards, all at once; raises Unavailable when the catalog can't be reached."""
+    known = [shard for shard in await _known(desk) if shard.name > after][:at_most]
     addresses = await shard_addresses(desk.settings)
     return list(await asyncio.gather(*(_look(desk, shard, addresses[shard.name]) for shard in known)))
 

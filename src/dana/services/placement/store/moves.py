@@ -84,6 +84,18 @@ async def moves(tx: CatalogTx) -> list[Move]:
     return [read_move(row) for row in rows]
 
 
+async def moves_before(tx: CatalogTx, before: MoveId | None, limit: int, *, only_open: bool) -> list[Move]:
+    """Read moves older than one, newest first; ids are in the order in which moves were asked for."""
+    rows = await tx.fetch(
+        f"select {MOVE} from placement.moves where ($1::uuid is null or id < $1) and (not $3 or {_OPEN})"
+        " order by id desc limit $2",
+        before,
+        limit,
+        only_open,
+    )
+    return [read_move(row) for row in rows]
+
+
 async def open_moves(tx: CatalogTx) -> list[Move]:
     """List the moves that haven't ended, newest first."""
     rows = await tx.fetch(
