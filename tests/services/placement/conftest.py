@@ -31,6 +31,8 @@ async def two_servers(servers: Settings, tmp_path_factory: pytest.TempPathFactor
 async def grounds(two_servers: Settings) -> AsyncIterator[Grounds]:
     """The installation, as an operator and as a writing service see it."""
     placing, writing = Shards(two_servers, "placement"), Shards(two_servers, "conversations")
-    yield Grounds(two_servers, Desk(two_servers, placing), writing)
+    grounds = Grounds(two_servers, Desk(two_servers, placing), writing)
+    yield grounds
+    await grounds.end_moves()
     await placing.close()
     await writing.close()

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import asyncpg
 from dana.contracts.ids import ConversationId, InboxId, OrgId, UserId, new_id
 from dana.contracts.views import MemberView, Role
 from dana.platform.database import address, without_login
-from dana.platform.errors import Unavailable
+from dana.platform.errors import Conflict, Unavailable
 from dana.platform.identity import SYSTEM
 from dana.platform.migrations import migrate, migrate_shard
 from dana.platform.servers import CATALOG, administer, seal_login, shard_address
@@ -29,6 +29,7 @@ from dana.services.placement.store import tables
 from dana.services.placement.store.tables import Table
 
 ROOT = Path(__file__).parents[3]
+DRIVER_SECONDS = 60.0
 FILE_BYTES = 3_000_000
 
 # One row in each table that nothing else here writes to.
@@ -98,6 +99,13 @@ class Grounds:
                 used = [args[n] for n in range(3) if f"${n + 1}" in statement]
                 await home.execute(statement, *used)
         return office
+
+    async def end_moves(self) -> None:
+        """End what a test that failed has left open, so that the next may begin."""
+        for move in await moving.list_moves(self.desk, only_open=True):
+            with suppress(Conflict):
+                await moving.abort(self.desk, move.id)
+            await moving.drive(self.desk, move.id, silent)
 
     async def rows(self, shard: str, org_id: OrgId) -> dict[str, int]:
         """Count an organization's rows on a shard, in every table that has any; markers count too."""
@@ -268,7 +276,12 @@ async def drive_to_death(grounds: Grounds, move: Move, step: Step) -> Move:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await child.communicate()
+    try:
+        said, _ = await asyncio.wait_for(child.communicate(), DRIVER_SECONDS)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     assert child.returncode == -signal.SIGKILL, f"{step}: {said.decode()}"
     return await moving.find(grounds.desk, move.id)
 

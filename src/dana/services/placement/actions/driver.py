@@ -1,12 +1,13 @@
 """Who drives a move: the logbook, a session on each side, and whom to tell."""
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
 import structlog
 
+from dana.platform.errors import Problem
 from dana.platform.servers import shard_addresses
 from dana.services.placement.actions.desk import Desk
 from dana.services.placement.models.moves import Move, MoveState, Progress, Step
@@ -92,7 +93,8 @@ class Driver:
         self.snapshot = None
         self._sessions.clear()
         sessions, self._open = self._open, AsyncExitStack()
-        await sessions.aclose()
+        with suppress(Problem):  # one that was lost can't say goodbye
+            await sessions.aclose()
 
     async def _session(self, shard: str) -> Connection:
         found = self._sessions.get(shard)

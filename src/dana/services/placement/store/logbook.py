@@ -229,7 +229,8 @@ async def _give_back(connection: asyncpg.Connection, lock: str) -> None:
             )
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        connection.terminate()  # what the server still holds for it goes with it
+        with suppress(asyncpg.InterfaceError):  # it was lost, so the pool has it back already
+            connection.terminate()
 
 
 def _move(row: asyncpg.Record | None) -> Move:
