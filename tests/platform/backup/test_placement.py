@@ -15,7 +15,7 @@ from dana.platform.backup.placement import Placement, Plan, Route, State, decide
 ORG = OrgId(new_id())
 SHARDS = ("a", "b", "c")
 ALL_STEPS = 6
-BEFORE_TARGET_IS_ACTIVE = 3
+SWITCH = 5  # up to here a move can be aborted
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class World:
     copies: Shards = field(default_factory=lambda: {"a": Copy("active", 1, frozenset())})
     acknowledged: frozenset[int] = frozenset()
     is_moving: bool = False
+    target_is_away: bool = False
     past: list[tuple[Route, Shards, frozenset[int]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class World:
         source, epoch = self.route.shard, self.route.epoch
         if target == source or self.is_moving:
             return
-        self.is_moving = steps < ALL_STEPS and not (abort and steps <= BEFORE_TARGET_IS_ACTIVE)
+        self.is_moving = steps < ALL_STEPS and not (abort and steps < SWITCH)
         self.purge(target)
         for step in range(steps):
             if step == 0:
@@ -87,14 +88,25 @@ class World:
                 self.remember()
             else:
                 self.change(source, state="moved")
-        if abort and steps <= BEFORE_TARGET_IS_ACTIVE:
-            self.copies.pop(target, None)
+        if abort and steps < SWITCH:
+            self.give_up(source, target)
+
+    def give_up(self, source: str, target: str) -> None:
+        """Undo a move. A target that is away stays open for a while, and the source works on."""
+        if self.copies[target].state == "active" and self.target_is_away:
             self.change(source, state="active")
+            self.write()
+        if self.copies[target].state == "active":
+            self.change(target, state="importing", is_whole=False)
+        self.change(source, state="active")
+        self.write()
+        self.copies.pop(target)
+        self.remember()
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    world = World()
+    world = World(target_is_away=draw(st.booleans()))
     for _ in range(draw(st.integers(1, 8))):
         act = draw(st.sampled_from(("write", "write", "move", "move", "purge")))
         if act == "write":
@@ -108,7 +120,10 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def placements(copies: Shards) -> list[Placement]:
-    return [Placement(ORG, shard, c.epoch, c.state, c.has_rows) for shard, c in copies.items()]
+    return [
+        Placement(ORG, shard, c.epoch, c.state, len(c.rows) if c.has_rows else None)
+        for shard, c in copies.items()
+    ]
 
 
 def applied(route: Route | None, copies: Shards, plan: Plan) -> tuple[Route | None, Shards]:
@@ -162,10 +177,18 @@ def test_servers_restored_to_any_moments_have_one_owner_who_knows_the_most(
     copies = {shard: past[shard] for shard in SHARDS if shard in (past := world.past[data.draw(moments)][1])}
     owner = check(route, copies)
     if owner is None:
-        whole = [shard for shard, copy in copies.items() if copy.is_whole and copy.has_rows]
-        # Something whole is left closed only when it can't be told from a copy that was never finished.
-        assert all(copies[s].state == "moved" and copies[s].epoch >= route.epoch for s in whole) or any(
-            c.state == "moved" and c.epoch >= route.epoch for c in copies.values()
+        whole = [copy for copy in copies.values() if copy.is_whole and copy.has_rows]
+        # Something whole is left closed only when another copy may be newer, and nothing shows which is.
+        newest = max((copy.epoch for copy in whole), default=0)
+        assert (
+            not whole
+            or any(c.state == "moved" and c.epoch >= route.epoch for c in copies.values())
+            or any(
+                c.epoch < newest and len(c.rows) > len(b.rows)
+                for b in whole
+                for c in whole
+                if b.epoch == newest
+            )
         )
 
 
@@ -190,23 +213,23 @@ def test_a_person_can_always_decide(world: World, data: st.DataObject) -> None:
 def test_who_had_moved_away_stays_away_from_a_shard_that_was_put_back() -> None:
     plan = decide(
         {ORG: Route("b", 2)},
-        [Placement(ORG, "a", 1, "active", True), Placement(ORG, "b", 2, "active", True)],
+        [Placement(ORG, "a", 1, "active", 7), Placement(ORG, "b", 2, "active", 7)],
     )
     (verdict,) = plan.verdicts
     assert verdict.owner == Route("b", 2)
-    assert verdict.placements == (Placement(ORG, "a", 1, "moved", True),)
+    assert verdict.placements == (Placement(ORG, "a", 1, "moved", 7),)
     assert not verdict.is_rerouted
     assert [copy.shard for copy in plan.leftovers] == ["a"]
 
 
 def test_an_unfinished_copy_never_counts_again() -> None:
-    found = [Placement(ORG, "a", 1, "active", True), Placement(ORG, "b", 2, "importing", True)]
+    found = [Placement(ORG, "a", 1, "active", 7), Placement(ORG, "b", 2, "importing", 7)]
     plan = decide({ORG: Route("a", 1)}, found)
     (verdict,) = plan.verdicts
     assert verdict.owner == Route("a", 3)  # above the epoch that the copy had
-    assert Placement(ORG, "b", 0, "moved", True) in verdict.placements
+    assert Placement(ORG, "b", 0, "moved", 7) in verdict.placements
     # Even when its shard's true owner is put back to long ago, the leftover does not win.
-    again = decide({ORG: Route("a", 1)}, [found[0], Placement(ORG, "b", 0, "moved", True)])
+    again = decide({ORG: Route("a", 1)}, [found[0], Placement(ORG, "b", 0, "moved", 7)])
     assert again.is_clean
 
 
@@ -214,23 +237,37 @@ def test_what_only_looks_like_an_owner_leaves_the_organization_closed() -> None:
     """`moved` at a higher epoch, and nothing that shows it was ever reached: nobody guesses."""
     plan = decide(
         {ORG: Route("a", 1)},
-        [Placement(ORG, "a", 1, "active", True), Placement(ORG, "b", 2, "moved", True)],
+        [Placement(ORG, "a", 1, "active", 7), Placement(ORG, "b", 2, "moved", 7)],
     )
     (verdict,) = plan.undecided
-    assert verdict.placements == (Placement(ORG, "a", 1, "frozen", True),)
+    assert verdict.placements == (Placement(ORG, "a", 1, "frozen", 7),)
     assert "b may be newer" in verdict.because
 
 
 def test_two_owners_at_one_epoch_are_both_closed() -> None:
-    found = [Placement(ORG, "a", 2, "active", True), Placement(ORG, "b", 2, "active", True)]
-    plan = decide({ORG: Route("a", 2)}, found)
-    (verdict,) = plan.undecided
+    found = [Placement(ORG, "a", 2, "active", 7), Placement(ORG, "b", 2, "active", 7)]
+    (verdict,) = decide({ORG: Route("c", 1)}, found).undecided
     assert {placement.state for placement in verdict.placements} == {"frozen"}
+    (verdict,) = decide({ORG: Route("a", 2)}, found).corrected  # unless the catalog leads to one of them
+    assert verdict.owner == Route("a", 2)
 
 
-def test_an_organization_the_catalog_does_not_know_is_led_to() -> None:
-    plan = decide({}, [Placement(ORG, "a", 1, "active", True)])
-    (verdict,) = plan.verdicts
+def test_a_target_that_was_opened_and_given_up_does_not_beat_newer_events() -> None:
+    """The source works on while the target is away, and so can't be closed."""
+    found = [Placement(ORG, "a", 1, "active", 8), Placement(ORG, "b", 2, "active", 7)]
+    (verdict,) = decide({ORG: Route("a", 1)}, found).verdicts
+    assert verdict.owner == Route("a", 3)
+    assert Placement(ORG, "b", 0, "moved", 7) in verdict.placements
+    # But when the catalog has led there, both have gone on by themselves, and only a person can tell.
+    (verdict,) = decide({ORG: Route("b", 2)}, found).undecided
+    assert verdict.because == "b has the higher epoch, but a the newer events"
+
+
+def test_an_organization_the_catalog_does_not_know_stays_closed_until_a_person_decides() -> None:
+    found = [Placement(ORG, "a", 1, "active", 7)]
+    (verdict,) = decide({}, found).undecided
+    assert verdict.placements == (Placement(ORG, "a", 1, "frozen", 7),)
+    (verdict,) = decide({}, found, {ORG: "a"}).corrected
     assert (verdict.owner, verdict.is_rerouted) == (Route("a", 1), True)
 
 
@@ -240,7 +277,7 @@ def test_an_organization_that_is_nowhere_is_reported() -> None:
 
 
 def test_what_fits_together_is_left_alone() -> None:
-    found = [Placement(ORG, "a", 1, "moved", False), Placement(ORG, "b", 2, "active", True)]
+    found = [Placement(ORG, "a", 1, "moved", None), Placement(ORG, "b", 2, "active", 7)]
     plan = decide({ORG: Route("b", 2)}, found)
     assert plan.is_clean
     assert plan.leftovers == []

@@ -5,7 +5,9 @@ A move leaves this trace, in this order, and each server may be restored to any 
   source active e ► target importing e+1 ► source frozen ► target active ► catalog there ► source moved
 
 So a placement that is or was the owner holds everything written up to its epoch's end, and the one of the
-highest epoch holds the most. A copy that was only being imported holds a part, and never wins.
+highest epoch holds the most. A copy that was only being imported holds a part, and never wins. One exception:
+a target that was opened and then given up is closed only when it can be reached; the source, which works on
+meanwhile, then has the newer events.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +29,13 @@ class Placement:
     shard: str
     epoch: int
     state: State
-    has_rows: bool
+    cursor: int | None
+    """The number of its newest event there; None when its rows are gone."""
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there is anything of it."""
+        return self.cursor is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +110,59 @@ def judge(
         if chosen is None:
             return _closed(org_id, found, f"it was to be on {choice}, but nothing of it is there")
         return _owned(chosen, route, found, "a person decided so")
+    if route is None and found:
+        return _closed(org_id, found, "the catalog doesn't know it, nor who belongs to it")
     owners = [p for p in found if _was_owner(p, route, found)]
-    highest = max((p.epoch for p in owners), default=NEVER_OWNER)
-    best = [p for p in owners if p.epoch == highest]
-    doubtful = [p for p in found if _may_have_owned(p) and p not in owners and p.epoch > highest]
-    if len(best) == 1 and not doubtful:
+    best = _highest(owners, route)
+    doubtful = [p for p in found if _may_have_owned(p) and p not in owners and p.epoch > _epoch(best)]
+    is_confirmed = len(best) == 1 and _is_confirmed(best[0], route, found)
+    rivals = [p for p in owners if _is_newer(p, best) and (p.state != "moved" or not is_confirmed)]
+    if not doubtful and not is_confirmed and _led_to(rivals, route):
+        return _owned(rivals[0], route, found, f"{best[0].shard} was opened for it, but never reached")
+    if len(best) == 1 and not doubtful and not rivals:
         return _owned(best[0], route, found, _reason(best[0], route))
-    return _closed(org_id, found, _doubt(found, best, doubtful))
+    return _closed(org_id, found, _doubt(found, best, doubtful, rivals))
+
+
+def _highest(owners: Sequence[Placement], route: Route | None) -> list[Placement]:
+    """Return the owner of the highest epoch; of several, the one the catalog leads to, else the newest.
+
+    Several at one epoch come from moves that were tried more than once.
+    """
+    epoch = _epoch(owners)
+    best = [p for p in owners if p.epoch == epoch]
+    newest = max((p.cursor or 0 for p in best), default=0)
+    known = [p for p in best if _led_to([p], route)]
+    return known or [p for p in best if p.cursor == newest]
+
+
+def _epoch(placements: Sequence[Placement]) -> int:
+    return max((p.epoch for p in placements), default=NEVER_OWNER)
 
 
 def _was_owner(placement: Placement, route: Route | None, found: Sequence[Placement]) -> bool:
     if placement.state in ("active", "frozen"):
         return placement.has_rows
-    if not _may_have_owned(placement):
-        return False
     # It gave the organization away only after the next owner was there, at a higher epoch.
-    seen = [p.epoch for p in found] + ([route.epoch] if route else [])
-    return max(seen) > placement.epoch or route == Route(placement.shard, placement.epoch)
+    return _may_have_owned(placement) and _is_confirmed(placement, route, found)
 
 
 def _may_have_owned(placement: Placement) -> bool:
     return placement.state == "moved" and placement.has_rows and placement.epoch > NEVER_OWNER
+
+
+def _is_confirmed(placement: Placement, route: Route | None, found: Sequence[Placement]) -> bool:
+    """Tell whether something else shows that this epoch was truly reached."""
+    seen = _epoch(found) if route is None else max(_epoch(found), route.epoch)
+    return seen > placement.epoch or _led_to([placement], route)
+
+
+def _led_to(placements: Sequence[Placement], route: Route | None) -> bool:
+    return [Route(p.shard, p.epoch) for p in placements] == [route]
+
+
+def _is_newer(placement: Placement, best: Sequence[Placement]) -> bool:
+    return len(best) == 1 and (placement.cursor or 0) > (best[0].cursor or 0)
 
 
 def _owned(owner: Placement, route: Route | None, found: Sequence[Placement], because: str) -> Verdict:
@@ -130,18 +170,18 @@ def _owned(owner: Placement, route: Route | None, found: Sequence[Placement], be
     seen = [p.epoch for p in found if p != owner] + ([route.epoch] if route else [])
     stands = owner.state == "active" and all(epoch <= owner.epoch for epoch in seen)
     epoch = owner.epoch if stands else max([*seen, owner.epoch]) + 1
-    changes = [_left(p) for p in found if p != owner and _left(p) != p]
+    left = {p: _left(p, is_confirmed=_is_confirmed(p, route, found)) for p in found if p != owner}
+    changes = [after for before, after in left.items() if after != before]
     if not stands:
         changes.append(replace(owner, state="active", epoch=epoch))
     wanted = Route(owner.shard, epoch)
     return Verdict(owner.org_id, wanted, tuple(changes), route != wanted, because)
 
 
-def _left(placement: Placement) -> Placement:
-    """Close a copy that doesn't own the organization."""
-    if placement.state == "importing":
-        return replace(placement, state="moved", epoch=NEVER_OWNER)
-    return replace(placement, state="moved")
+def _left(placement: Placement, *, is_confirmed: bool) -> Placement:
+    """Close a copy that doesn't own the organization; one that never did can't win later, either."""
+    is_whole = placement.state != "importing" and is_confirmed
+    return replace(placement, state="moved", epoch=placement.epoch if is_whole else NEVER_OWNER)
 
 
 def _closed(org_id: OrgId, found: Sequence[Placement], because: str) -> Verdict:
@@ -150,23 +190,30 @@ def _closed(org_id: OrgId, found: Sequence[Placement], because: str) -> Verdict:
     return Verdict(org_id, None, tuple(changes), is_rerouted=False, because=because)
 
 
-def _doubt(found: Sequence[Placement], best: Sequence[Placement], doubtful: Sequence[Placement]) -> str:
+def _doubt(
+    found: Sequence[Placement],
+    best: Sequence[Placement],
+    doubtful: Sequence[Placement],
+    rivals: Sequence[Placement],
+) -> str:
     if doubtful:
-        shards = ", ".join(p.shard for p in doubtful)
-        return f"the copy on {shards} may be newer, or was never finished"
+        return f"the copy on {_names(doubtful)} may be newer, or was never finished"
+    if rivals:
+        return f"{_names(best)} has the higher epoch, but {_names(rivals)} the newer events"
     if best:
-        shards = ", ".join(p.shard for p in best)
-        return f"{shards} own it at the same epoch"
+        return f"{_names(best)} own it at the same epoch"
     if any(p.has_rows for p in found):
         return "there are only unfinished copies of it"
     return "nothing of it is on any shard"
 
 
+def _names(placements: Sequence[Placement]) -> str:
+    return ", ".join(p.shard for p in placements)
+
+
 def _reason(owner: Placement, route: Route | None) -> str:
-    if route is None:
-        return f"the catalog doesn't know it; it lives on {owner.shard}"
     if owner.state != "active":
         return f"{owner.shard} holds the newest whole copy, {owner.state} at epoch {owner.epoch}"
-    if route.shard != owner.shard:
+    if route and route.shard != owner.shard:
         return f"it lives on {owner.shard}, and the catalog says {route.shard}"
     return f"other copies of it than that on {owner.shard} must stay closed"

@@ -27,17 +27,16 @@ select s.subname, d.datname from pg_subscription s join pg_database d on d.oid =
  where starts_with(s.subname, $1) order by 1"""
 _PUBLICATIONS = "select pubname from pg_publication where starts_with(pubname, $1) order by 1"
 _PLACEMENTS = """
-select p.org_id, p.epoch, p.state, c.org_id is not null as has_rows
+select p.org_id, p.epoch, p.state, c.value as cursor
   from platform.org_placement p left join platform.org_cursor c using (org_id)"""
 _CLIENTS = """
 select count(*) from pg_stat_activity
  where application_name = 'dana' and starts_with(usename, 'dana_') and datname = current_database()"""
 
-# A move that was under way ends here. One whose source owns the organization again may never purge it.
+# A move that was under way ends here. One whose source owns the organization again can never purge it.
 _END_MOVES = """
 update placement.moves m set state = case
-         when m.state in ('switched', 'disconnected') and o.shard = m.target then 'unproven'
-         else 'aborted' end,
+         when o.shard = m.target and o.epoch > m.epoch then 'unproven' else 'aborted' end,
        error = 'A restore from a backup ended this move.', changed_at = now()
   from platform.organizations o
  where o.id = m.org_id and (
@@ -184,7 +183,7 @@ async def _routes(catalog: str) -> dict[OrgId, Route]:
 async def _placements(shard: str, dsn: str) -> list[Placement]:
     async with administer(dsn) as connection:
         rows = await connection.fetch(_PLACEMENTS)
-    return [Placement(OrgId(r["org_id"]), shard, r["epoch"], _state(r["state"]), r["has_rows"]) for r in rows]
+    return [Placement(OrgId(r["org_id"]), shard, r["epoch"], _state(r["state"]), r["cursor"]) for r in rows]
 
 
 def _state(text: str) -> State:

@@ -39,7 +39,7 @@ select format('%I.%I', n.nspname, c.relname) as name
   join pg_attribute o on o.attrelid = c.oid and o.attname = 'org_id' and not o.attisdropped
  where c.relkind = 'r' and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
    and c.oid not in ('platform.org_placement'::regclass, 'platform.move_markers'::regclass)
- order by 1"""
+ order by c.oid <> 'platform.org_cursor'::regclass, 1"""  # without its cursor, no restore takes a copy for whole
 _PARTITIONS = """
 select c.relname::text as name, pg_get_expr(c.relpartbound, c.oid) as bound
   from pg_inherits i join pg_class c on c.oid = i.inhrelid
