@@ -32,6 +32,7 @@ select format('%I.%I', n.nspname, c.relname) as name,
    and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
    and c.oid <> 'platform.org_placement'::regclass
  order by c.relpages, 1"""
+# The cursor first: without it, no restore from a backup takes a copy that is being removed for a whole one.
 _LEAVES = """
 select format('%I.%I', n.nspname, c.relname) as name
   from pg_class c
@@ -39,7 +40,7 @@ select format('%I.%I', n.nspname, c.relname) as name
   join pg_attribute o on o.attrelid = c.oid and o.attname = 'org_id' and not o.attisdropped
  where c.relkind = 'r' and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
    and c.oid not in ('platform.org_placement'::regclass, 'platform.move_markers'::regclass)
- order by c.oid <> 'platform.org_cursor'::regclass, 1"""  # without its cursor, no restore takes a copy for whole
+ order by c.oid <> 'platform.org_cursor'::regclass, 1"""
 _PARTITIONS = """
 select c.relname::text as name, pg_get_expr(c.relpartbound, c.oid) as bound
   from pg_inherits i join pg_class c on c.oid = i.inhrelid
