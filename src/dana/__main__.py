@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from dana.cli.backup import group as backup
+from dana.cli.shards import group as shards
 from dana.contracts.views import PlatformRole
 
 cli = typer.Typer(
@@ -23,6 +24,7 @@ admins = typer.Typer(help="Who runs the platform, beside any organization.", no_
 cli.add_typer(events, name="events")
 cli.add_typer(evaluation, name="eval")
 cli.add_typer(backup, name="backup")
+cli.add_typer(shards, name="shards")
 cli.add_typer(admins, name="admins")
 
 Data = Annotated[Path, typer.Option("--data", envvar="DANA_DATA", help="The folder of all data and secrets.")]

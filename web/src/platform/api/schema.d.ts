@@ -1,4 +1,4 @@
-// Made by `npm run api` from schema/openapi.json, sha256 fe19cfb570dc81750323e0e6f4915bddbfe3fb0d69a26fe76e4dae96663e0fd2. Not written by hand.
+// Made by `npm run api` from schema/openapi.json, sha256 c71d243466a6047c9eabbff600383c94a228cbe9b976ebeed61655fd45c75777. Not written by hand.
 export interface paths {
     "/.well-known/jwks.json": {
         parameters: {
@@ -1055,7 +1055,6 @@ export interface components {
         };
         /** Condition */
         Condition: {
-            copies: number;
             latency_ms: number;
             migrations: number;
             oldest_seconds: number;
@@ -1439,6 +1438,7 @@ export interface components {
         /** ShardView */
         ShardView: {
             condition: components["schemas"]["Condition"] | null;
+            copies: number;
             database: string;
             dedicated_to: string | null;
             events_per_hour: number;

@@ -44,6 +44,7 @@ async def add_shard(desk: Desk, name: str, url: str | None, dedicated_to: OrgId 
     dsn = address(server_url, database=database)
 
     say("Looking at the server")
+    await _refuse_while_others_are_older(settings, name)
     server = await _look_at(server_url)
     check_server(server, sorted(_wanted_extensions()))
     await _refuse_foreign_server(settings, server_url)
@@ -74,6 +75,20 @@ async def add_shard(desk: Desk, name: str, url: str | None, dedicated_to: OrgId 
     async with servers.connected(_catalog(settings)) as catalog:
         await store.register(catalog, shard, None if is_catalogs else seal_login(settings, server_url))
     return shard
+
+
+async def _refuse_while_others_are_older(settings: Settings, name: str) -> None:
+    """Raise Conflict when the new shard would have newer tables: nobody could move between it and others."""
+    for other, dsn in (await shard_addresses(settings)).items():
+        if other == name:
+            continue
+        try:
+            async with servers.connected(dsn) as connection:
+                have_run = await servers.migrations_run(connection)
+        except Unavailable:
+            continue  # it is migrated when it is back
+        if have_run != len(migrations("shard")):
+            raise Conflict(f"{other} has not run all migrations; run `dana migrate` first.")
 
 
 async def _look_at(url: str) -> Server:
@@ -150,14 +165,19 @@ async def _refuse_wrong_database(settings: Settings, name: str, dsn: str) -> Non
 
 async def _subscribe(settings: Settings, name: str, dsn: str) -> None:
     """Let all consumers be due from the first event on: who runs notices the shard some seconds later."""
-    for other, other_dsn in (await shard_addresses(settings)).items():
-        if other == name:
-            continue
-        async with servers.connected(other_dsn) as connection:
-            rows = await servers.subscriptions(connection)
-        async with servers.connected(dsn) as connection:
-            await servers.subscribe(connection, rows)
-        return
+    others = {other: url for other, url in (await shard_addresses(settings)).items() if other != name}
+    found: set[tuple[str, str, str]] = set()
+    away: list[str] = []
+    for other, other_dsn in others.items():
+        try:
+            async with servers.connected(other_dsn) as connection:
+                found.update(await servers.subscriptions(connection))
+        except Unavailable:
+            away.append(other)
+    if others and len(away) == len(others):
+        raise Unavailable("No other shard can be reached to learn who consumes events; try again later.")
+    async with servers.connected(dsn) as connection:
+        await servers.subscribe(connection, sorted(found))
 
 
 async def _refuse_unless_services_come_in(settings: Settings, dsn: str) -> None:

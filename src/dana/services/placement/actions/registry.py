@@ -1,6 +1,7 @@
 """Which shards there are and how they are, where organizations go, and for whom a shard is reserved."""
 
 import asyncio
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from dana.contracts.ids import OrgId
@@ -117,6 +118,12 @@ async def find_organization(desk: Desk, text: str) -> OrganizationName:
     return one_organization(found, text)
 
 
+async def names_of(desk: Desk, org_ids: Sequence[OrgId]) -> dict[OrgId, str]:
+    """Read what organizations are called; one that has no name yet is missing."""
+    async with servers.connected(address(desk.settings.database_url, database=CATALOG)) as catalog:
+        return await store.listed_names(catalog, org_ids)
+
+
 async def _known(desk: Desk) -> list[Shard]:
     async with desk.shards.catalog.read() as tx:
         return await store.shards(tx)
@@ -134,6 +141,7 @@ async def _look(desk: Desk, shard: Shard, dsn: str) -> ShardView:
         database=shard.database,
         organizations=shard.organizations,
         events_per_hour=shard.events_per_hour,
+        copies=shard.copies,
         is_open=shard.is_open,
         dedicated_to=shard.dedicated_to,
         is_reachable=condition is not None,

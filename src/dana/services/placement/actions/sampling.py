@@ -18,7 +18,6 @@ KEPT_AT_ONCE = 5_000  # organizations in one transaction on the catalog
 IS_UP = Gauge("dana_shard_up", "Whether a shard answers its administrator.", ["shard"])
 SIZE = Gauge("dana_shard_bytes", "How large a shard's database is.", ["shard"])
 BUSY = Gauge("dana_shard_events_per_hour", "Events of a shard's organizations, averaged.", ["shard"])
-COPIES = Gauge("dana_shard_copies", "Organizations that moved away, and whose copy isn't purged.", ["shard"])
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def sample_loads(desk: Desk) -> None:
     """Look at all shards at once; what is known of one that is away stays."""
     addresses = await shard_addresses(desk.settings)
-    for gauge in (IS_UP, SIZE, BUSY, COPIES):
+    for gauge in (IS_UP, SIZE, BUSY):
         gauge.clear()
     await asyncio.gather(*(_sample(desk, shard, dsn) for shard, dsn in addresses.items()))
     async with desk.shards.catalog.tx() as tx:
@@ -56,4 +55,3 @@ async def _sample(desk: Desk, shard: str, dsn: str) -> None:
 def _show(shard: str, condition: Condition) -> None:
     IS_UP.labels(shard).set(1)
     SIZE.labels(shard).set(condition.size_bytes)
-    COPIES.labels(shard).set(condition.copies)

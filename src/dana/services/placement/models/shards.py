@@ -42,6 +42,8 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     dedicated_to: OrgId | None
     """The only organization that may live here."""
     events_per_hour: float
+    copies: int = 0
+    """Of organizations that have moved away, and can be rolled back to it until these are purged."""
 
     @property
     def load(self) -> float:
@@ -58,8 +60,6 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """How many it has run."""
     oldest_seconds: float
     """The age of the oldest event that a consumer has yet to consume; 0 when there is none."""
-    copies: int
-    """Organizations that have moved away, and left a copy behind that isn't purged yet."""
     replicas: list[Replica] = []
 
 
@@ -71,6 +71,8 @@ class ShardView(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     organizations: int
     events_per_hour: float
+    copies: int
+    """Of organizations that have moved away, and can be rolled back to it until these are purged."""
     is_open: bool
     dedicated_to: OrgId | None
     is_reachable: bool

@@ -44,8 +44,7 @@ _CONDITION = """
 select pg_database_size(current_database()) as size_bytes,
        (select count(*) from dana_migrations.applied)::int as migrations,
        coalesce((select max(b.oldest_seconds) from platform.backlog() b where b.state = 'ready'), 0)
-         as oldest_seconds,
-       (select count(*) from platform.org_placement where state = 'moved')::int as copies"""
+         as oldest_seconds"""
 
 
 @asynccontextmanager
@@ -77,6 +76,11 @@ async def server(connection: Connection) -> Server:
     row = await connection.fetchrow(_SERVER)
     assert row is not None  # noqa: S101 - a select without a table has one row
     return Server(**dict(row))
+
+
+async def migrations_run(shard: Connection) -> int:
+    """Count the migrations that a shard has run."""
+    return int(await shard.fetchval("select count(*) from dana_migrations.applied"))
 
 
 async def has_database(connection: Connection, database: str) -> bool:

@@ -10,7 +10,10 @@ from dana.services.placement.store.sessions import Connection
 NAMED_ALIKE = 10  # enough to show that a name says too little
 
 _SHARD = """
-select name, database, address, organizations, is_open, dedicated_to, events_per_hour from platform.shards"""
+select s.name, s.database, s.address, s.organizations, s.is_open, s.dedicated_to, s.events_per_hour,
+       (select count(*) from placement.moves m
+         where m.source = s.name and m.state in ('verified', 'unproven')) as copies
+  from platform.shards s"""
 _REMOVABLE = """
 select (select count(*) from platform.organizations where shard = $1) as organizations,
        (select count(*) from placement.moves where $1 in (source, target)
@@ -26,12 +29,12 @@ insert into platform.shards as s (name, database, address, dedicated_to) values 
 
 async def shards(tx: CatalogTx) -> list[Shard]:
     """List all shards by name."""
-    return [Shard(**dict(row)) for row in await tx.fetch(f"{_SHARD} order by name")]
+    return [Shard(**dict(row)) for row in await tx.fetch(f"{_SHARD} order by s.name")]
 
 
 async def shard(tx: CatalogTx, name: str) -> Shard | None:
     """Read one shard."""
-    row = await tx.fetchrow(f"{_SHARD} where name = $1", name)
+    row = await tx.fetchrow(f"{_SHARD} where s.name = $1", name)
     return Shard(**dict(row)) if row else None
 
 
@@ -96,6 +99,12 @@ async def names_of(catalog: Connection, text: str, org_id: OrgId | None) -> list
         NAMED_ALIKE,
     )
     return [OrganizationName(**dict(row)) for row in rows]
+
+
+async def listed_names(catalog: Connection, org_ids: Sequence[OrgId]) -> dict[OrgId, str]:
+    """Read the names of organizations; for the administrator."""
+    rows = await catalog.fetch("select id, name from auth.organizations where id = any ($1)", org_ids)
+    return {row["id"]: row["name"] for row in rows}
 
 
 async def register(catalog: Connection, new: Shard, sealed_login: bytes | None) -> None:
