@@ -18,7 +18,8 @@ from tests.platform.backup.installation import Installation, add_shard
 
 HERE = Path(__file__).parent
 FORGET_CATALOG = """
-drop table if exists public.notes; delete from platform.organizations; delete from platform.schema_holds"""
+drop table if exists public.notes; delete from placement.moves;
+delete from platform.organizations; delete from platform.schema_holds"""
 FORGET_SHARD = """
 drop table if exists public.notes; drop publication if exists dana_move_1;
 delete from platform.org_placement; delete from platform.org_cursor; delete from platform.move_markers"""

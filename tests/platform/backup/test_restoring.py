@@ -125,6 +125,11 @@ async def test_a_move_that_was_under_way_is_ended_and_never_goes_on(installation
         )
     async with administer(servers.catalog) as catalog:
         await catalog.execute("insert into platform.schema_holds values ('move', 'An organization moves.')")
+        await catalog.execute(
+            "insert into placement.moves (id, org_id, source, target, epoch, state)"
+            " values ($1, $1, 'shard1', 'shard2', 1, 'copying')",
+            org_id,
+        )
     taken = await installation.take()
     async with administer(servers.shards["shard2"]) as target:
         await target.execute("alter subscription dana_move_1 set (slot_name = none)")
@@ -133,6 +138,8 @@ async def test_a_move_that_was_under_way_is_ended_and_never_goes_on(installation
     restored = await installation.restore(Goal(backup_id=taken.manifest.id))
 
     assert restored.reconciled
+    assert restored.reconciled.moves == 1
+    assert restored.reconciled.subscriptions == ["dana_move_1"]
     (verdict,) = [v for v in restored.reconciled.plan.verdicts if v.org_id == org_id]
     assert verdict.owner == Route("shard1", 3)
     catalog_server = start_postgres(installation.home / "restored")
@@ -146,6 +153,7 @@ async def test_a_move_that_was_under_way_is_ended_and_never_goes_on(installation
             assert await target.fetchval("select count(*) from pg_subscription") == 0
         async with administer(address(catalog_server.dsn, database="dana_catalog")) as catalog:
             assert await catalog.fetchval("select count(*) from platform.schema_holds") == 0
+            assert await catalog.fetchval("select state from placement.moves") == "aborted"
         await begin(address(catalog_server.dsn, database="dana_shard1"), org_id, 3)
     finally:
         shard_server.stop()

@@ -10,7 +10,7 @@ import shutil
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -282,8 +282,7 @@ async def _set_right(
     made: Sequence[_Server], password: str, keys: Secrets | None, while_running: WhileRunning
 ) -> Reconciled | None:
     """Make all restored servers agree with one another; they are running."""
-    for server in made:
-        await _forget_running_moves(server)
+    dropped = [name for server in made for name in await _forget_running_moves(server)]
     databases = {
         name: server.cluster.dsn(database)
         for server in made
@@ -296,7 +295,7 @@ async def _set_right(
     if await shards_of(catalog) - set(databases):
         return None  # who lives on a shard that isn't here can't be told
     servers = Servers(catalog, databases)
-    reconciled = await reconcile(servers)
+    reconciled = replace(await reconcile(servers), subscriptions=dropped)
     await while_running(servers)
     for server in made[1:]:
         await close_routes(catalog, server.name, list(server.choice.part.databases), keys)
@@ -311,12 +310,12 @@ async def _set_administrator(server: _Server, password: str) -> None:
         await connection.execute(f"alter role {ADMIN} password '{password}'")
 
 
-async def _forget_running_moves(server: _Server) -> None:
+async def _forget_running_moves(server: _Server) -> list[str]:
     async with administer(server.cluster.dsn("postgres")) as connection:
         rows = await connection.fetch(
             "select datname from pg_database where datallowconn and not datistemplate"
         )
-    await end_replication([server.cluster.dsn(row["datname"]) for row in rows])
+    return await end_replication([server.cluster.dsn(row["datname"]) for row in rows])
 
 
 def _password(backups: Backups, manifest: Manifest) -> str:
