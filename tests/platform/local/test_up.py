@@ -1,5 +1,6 @@
 """`dana up` as a person runs it: starts, survives crashes, refuses a second one, stops and leaves nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,13 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def backup(up: Up, command: str) -> list[dict[str, str]]:
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("DANA_")}
+    line = [sys.executable, "-m", "dana", "backup", command, "--data", str(up.data)]
+    run = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
+    return [json.loads(printed) for printed in run.stdout.splitlines()]
+
+
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
     with tempfile.TemporaryDirectory(prefix="dana-test-up-") as folder:
@@ -140,15 +148,23 @@ def test_a_killed_part_comes_back_by_itself(up: Up, name: str) -> None:
     until(lambda: up.pid(name) != before and up.can_sign_in(), START_SECONDS)
 
 
+def test_after_the_first_backup_the_log_is_received(up: Up) -> None:
+    assert not (up.data / "logs" / "backup.pid").exists()
+    (taken,) = backup(up, "run")
+    until(lambda: (up.data / "logs" / "backup.pid").exists() and is_running(up.pid("backup")), START_SECONDS)
+    until(lambda: backup(up, "list")[0]["restorable_to"] > taken["ended_at"], START_SECONDS)
+
+
 def test_when_it_is_killed_nothing_is_left_and_the_next_goes_on(up: Up) -> None:
-    pids = up.pids()
+    pids = [*up.pids(), up.pid("backup")]
     up.process.kill()
     up.process.wait()
     until(lambda: not any(is_running(pid) for pid in pids), 30)
 
     again = start(up.data, up.port)
     assert again.is_serving(), again.output.read_text()
-    pids = again.pids()
+    pids = [*again.pids(), again.pid("backup")]
+    assert all(is_running(pid) for pid in pids)
     assert again.can_sign_in()
 
     again.process.send_signal(signal.SIGINT)

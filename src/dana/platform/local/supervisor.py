@@ -106,7 +106,9 @@ def _spawn_logged(program: Program, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         log.chmod(0o600)
         process = spawn(program, output)
-    log.with_suffix(".pid").write_text(f"{process.pid}\n")
+    written = log.with_suffix(".pid.new")
+    written.write_text(f"{process.pid}\n")
+    written.rename(log.with_suffix(".pid"))  # in one step: others read it at any time
     return process
 
 
