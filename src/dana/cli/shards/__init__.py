@@ -83,9 +83,7 @@ def remove(shard: Shard, data: Data = HERE) -> None:
     "dana shards place Acme --undedicate"
 )
 def place(
-    org: Annotated[
-        str | None, typer.Argument(metavar="ORG", help="An organization, by id or name.")
-    ] = None,
+    org: Annotated[str | None, typer.Argument(metavar="ORG", help="An organization, by id or name.")] = None,
     dedicated: Annotated[
         str | None,
         typer.Option(metavar="SHARD", help="Reserve this shard for the organization, and move it there."),
