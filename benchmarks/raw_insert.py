@@ -16,9 +16,10 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from dana.cli.installation import installation
-from dana.contracts.ids import new_id
+from dana.contracts.ids import OrgId, new_id
 from dana.platform.database import address, open_pool
 from dana.platform.outbox import EMIT
+from dana.services.conversations.models.finding import search_keys
 
 SECONDS = 4.0
 ROLE = "dana_conversations"
@@ -97,7 +98,7 @@ async def _append(connection: asyncpg.pool.PoolConnectionProxy, target: _Target)
     message_id = new_id()
     written = await connection.fetchrow(
         "select * from conversations.lock_to_write"
-        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         target.conversation_id,
         key,
         message_id,
@@ -108,6 +109,7 @@ async def _append(connection: asyncpg.pool.PoolConnectionProxy, target: _Target)
         False,
         now,
         key,
+        search_keys(OrgId(target.org_id), key),
         ["open"],
         False,
         False,

@@ -13,7 +13,7 @@ from dana.contracts.views import Action, ConversationView, MemberView, Role
 from dana.platform.database import Tx
 from dana.platform.errors import Missing
 from dana.services.conversations import actions
-from dana.services.conversations.models.nouns import Counts, Filter
+from dana.services.conversations.models.nouns import Counts, Filter, Found, Unsearchable
 from tests.services.conversations.conftest import OpenDesk
 from tests.services.conversations.desk import Desk
 
@@ -57,6 +57,14 @@ EMPTY: dict[str, tuple[Act, Any]] = {
     "list_messages_after": (
         lambda tx, d, v: actions.list_messages_after(tx, v.id, 0, 10, is_public=False),
         [],
+    ),
+    "make_searchable": (
+        lambda tx, d, v: actions.make_searchable(tx, [Unsearchable(d.org_id, MessageId(v.id))]),
+        0,
+    ),
+    "search_messages": (
+        lambda tx, d, v: actions.search_messages(tx, "order", None, 10),
+        Found([], None, is_cut_short=False),
     ),
     "list_messages_before": (
         lambda tx, d, v: actions.list_messages_before(tx, v.id, None, 10, is_public=False),

@@ -1,4 +1,4 @@
-// Made by `npm run api` from schema/openapi.json, sha256 c71d243466a6047c9eabbff600383c94a228cbe9b976ebeed61655fd45c75777. Not written by hand.
+// Made by `npm run api` from schema/openapi.json, sha256 7a4138b5cf01d9f36ff3850da88d33c8fa77bfd2964583e9ee3d67ee83c0f4d0. Not written by hand.
 export interface paths {
     "/.well-known/jwks.json": {
         parameters: {
@@ -420,6 +420,29 @@ export interface paths {
          * @description Say how many conversations stand where, and how many have a message no agent has seen.
          */
         get: operations["count_conversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * SearchConversations
+         * @description Find messages that have all the words of `q`, private notes included, newest first.
+         *
+         *     A word also finds words that begin with it, from four letters on. The names and addresses of contacts are
+         *     found in the first message of their conversation. Case, accents and punctuation make no difference.
+         */
+        get: operations["search_conversations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1076,6 +1099,19 @@ export interface components {
             next_cursor: string | null;
             org_cursor: number;
         };
+        /** SearchHit */
+        conversations_api_search_SearchHit: {
+            author: components["schemas"]["Author"];
+            author_name: string;
+            contact_email: components["schemas"]["Piece"][];
+            contact_name: components["schemas"]["Piece"][];
+            conversation: components["schemas"]["ConversationView"];
+            /** Format: date-time */
+            created_at: string;
+            excerpt: components["schemas"]["Piece"][];
+            is_private: boolean;
+            seq: number;
+        };
         /** ConversationView */
         ConversationView: {
             assignee_id: string | null;
@@ -1177,6 +1213,15 @@ export interface components {
             id: string;
             link: string;
             role: components["schemas"]["Role"];
+        };
+        /** SearchHit */
+        knowledge_api_SearchHit: {
+            /** Format: uuid */
+            document_id: string;
+            passage: string;
+            quote: string | null;
+            score: number;
+            title: string;
         };
         /** MemberChange */
         MemberChange: {
@@ -1326,6 +1371,12 @@ export interface components {
             ordinal: number;
             passage: string;
         };
+        /** Piece */
+        Piece: {
+            /** @default false */
+            is_match: boolean;
+            text: string;
+        };
         /** Plan */
         Plan: {
             is_even: boolean;
@@ -1410,19 +1461,16 @@ export interface components {
             title: string;
             would_answer: boolean;
         };
-        /** SearchHit */
-        SearchHit: {
-            /** Format: uuid */
-            document_id: string;
-            passage: string;
-            quote: string | null;
-            score: number;
-            title: string;
+        /** SearchPage */
+        SearchPage: {
+            is_cut_short: boolean;
+            items: components["schemas"]["conversations_api_search_SearchHit"][];
+            next_cursor: string | null;
         };
         /** SearchResult */
         SearchResult: {
             answer: components["schemas"]["SearchAnswer"] | null;
-            items: components["schemas"]["SearchHit"][];
+            items: components["schemas"]["knowledge_api_SearchHit"][];
             methods: string[];
             took_ms: number;
         };
@@ -3707,6 +3755,108 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Counts"];
+                };
+            };
+            /** @description Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not possible now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Try again in a moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    search_conversations: {
+        parameters: {
+            query: {
+                cursor?: string | null;
+                limit?: number;
+                q: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchPage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                        status_code: number;
+                    };
                 };
             };
             /** @description Sign in first */

@@ -21,6 +21,7 @@ from dana.services.conversations.api.parameters import (
     Limit,
     Seq,
 )
+from dana.services.conversations.api.search import search_conversations
 from dana.services.conversations.models.nouns import Counts, Filter
 
 
@@ -200,6 +201,7 @@ def _place(cursor: str | None) -> tuple[datetime, ConversationId] | None:
 ROUTES = [
     list_conversations,
     count_conversations,
+    search_conversations,
     get_conversation,
     list_messages,
     post_message,

@@ -1,11 +1,12 @@
 """The nouns of this service that its views don't show."""
 
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
 from dana.contracts.ids import ConversationId, InboxId, MessageId, OrgId, UserId
-from dana.contracts.views import Author, Status
+from dana.contracts.views import Author, ConversationView, Status
 from dana.platform.identity import Actor
 
 
@@ -59,6 +60,42 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     is_private: bool
     key: str | None
     """The idempotency key: the same draft twice is one message."""
+
+
+class Bookmark(NamedTuple):
+    """Where a message stands among all of its organization; the larger, the newer."""
+
+    cursor: int
+    message_id: MessageId
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that may be what somebody looks for, and its conversation."""
+
+    bookmark: Bookmark
+    conversation: ConversationView
+    seq: int
+    author: Author
+    author_name: str
+    text: str
+    is_private: bool
+    created_at: datetime
+
+
+class Found(NamedTuple):
+    """A page of what was found."""
+
+    hits: list[Candidate]
+    next_page: Bookmark | None
+    is_cut_short: bool
+    """Whether the search ended before the page was full, without having looked at everything."""
+
+
+class Unsearchable(NamedTuple):
+    """A message that can't be found yet."""
+
+    org_id: OrgId
+    message_id: MessageId
 
 
 class Due(NamedTuple):

@@ -5,27 +5,17 @@ whose words are short, are cut into pieces of two.
 """
 
 import re
-import unicodedata
 from collections import Counter
 from functools import lru_cache
-from itertools import groupby
 from zlib import crc32
+
+from dana.platform.folding import words
 
 PIECE = 4
 SHORT_PIECE = 2
 LONGEST_WORD = 40  # longer runs are keys or noise; their beginning is enough
 
 
-def _marks() -> str:
-    r"""Name all combining marks as ranges of a character class; `\w` leaves out most vowel signs."""
-    points = [p for p in range(0x300, 0x20000) if unicodedata.category(chr(p)).startswith("M")]
-    runs = [list(run) for _, run in groupby(enumerate(points), key=lambda pair: pair[1] - pair[0])]
-    return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)
-
-
-_WORD = re.compile(rf"[^\W_][\w{_marks()}]*")
-_ASCII_WORD = re.compile(r"[a-z0-9]+")  # several times faster, and most text is
-_ACCENTS = re.compile(r"[\u0300-\u036f]")
 # Thai to Myanmar, Khmer, Devanagari to Malayalam, Hangul, kana and Chinese characters
 _DENSE = re.compile(
     r"[\u0900-\u0d7f\u0e00-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
@@ -36,19 +26,6 @@ _DENSE = re.compile(
 def word_set(text: str) -> frozenset[str]:
     """Make a set of words written one after the other."""
     return frozenset(text.split())
-
-
-def fold(text: str) -> str:
-    """Make equal what reads equal: case, accents, width."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", text))).casefold()
-
-
-def words(text: str) -> list[str]:
-    """Return the folded words of a text, with their combining marks."""
-    folded = fold(text)
-    return _ASCII_WORD.findall(folded) if folded.isascii() else _WORD.findall(folded.replace("_", " "))
 
 
 def grams(text: str) -> Counter[int]:

@@ -11,7 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from dana.services.knowledge.models.grams import LONGEST_WORD, gram_numbers, number, pieces, word_set, words
+from dana.platform.folding import words
+from dana.services.knowledge.models.grams import LONGEST_WORD, gram_numbers, number, pieces, word_set
 
 K1 = 1.2
 B = 0.75

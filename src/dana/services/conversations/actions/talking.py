@@ -1,10 +1,9 @@
-"""The verbs: what can be done with inboxes and conversations. Each runs inside the caller's transaction.
+"""The verbs of a conversation. Each runs inside the caller's transaction.
 
 A conversation is locked, changed by the rules of `models`, saved, and its events are emitted, so two writers
 of one conversation come one after the other, and events leave in the order of what they tell.
 """
 
-import secrets
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -12,15 +11,12 @@ from dana.contracts.events import (
     AnswerProposed,
     AnswerRequested,
     ConversationStarted,
-    InboxChanged,
-    InboxCreated,
 )
 from dana.contracts.ids import ContactId, ConversationId, InboxId, MessageId, UserId, new_id
 from dana.contracts.views import (
     Author,
     ContactView,
     ConversationView,
-    InboxView,
     MemberView,
     MessageView,
     Status,
@@ -31,9 +27,8 @@ from dana.platform.shards import Shards
 from dana.services.conversations import store
 from dana.services.conversations.models import acts, checks, nouns
 from dana.services.conversations.models.acts import Change
-from dana.services.conversations.models.nouns import Agent, Counts, Draft, Due, Filter
+from dana.services.conversations.models.nouns import Agent, Draft, Due
 
-PUBLIC_KEY_BYTES = 15  # 120 bits: a public key can't be guessed, and is short enough to paste
 RENAMED_CONVERSATIONS = 500  # at once; those assigned longer ago show an old name until they are touched
 ANSWER_PATIENCE = timedelta(minutes=2)  # longer than any answer takes; then a person is asked
 DUE_AT_ONCE = 500
@@ -44,51 +39,6 @@ class Written(NamedTuple):
 
     message: MessageView
     is_repeat: bool
-
-
-def new_public_key() -> str:
-    """Make the key by which a web page names its inbox."""
-    return f"inbox_{secrets.token_urlsafe(PUBLIC_KEY_BYTES)}"
-
-
-async def create_inbox(
-    tx: Tx, inbox_id: InboxId, public_key: str, name: str, greeting: str, *, is_assistant_enabled: bool
-) -> InboxView:
-    """Open a web-widget inbox under a key whose route has been published."""
-    inbox = InboxView(
-        id=inbox_id,
-        name=checks.checked_name(name, "The inbox's name"),
-        channel="web_widget",
-        public_key=public_key,
-        greeting=checks.checked_greeting(greeting),
-        is_assistant_enabled=is_assistant_enabled,
-        created_at=tx.now,
-    )
-    await store.add_inbox(tx, inbox)
-    tx.emit(InboxCreated(inbox=inbox))
-    return inbox
-
-
-async def change_inbox(
-    tx: Tx, inbox_id: InboxId, *, name: str | None, greeting: str | None, is_assistant_enabled: bool | None
-) -> InboxView:
-    """Change an inbox's settings; None leaves one as it is."""
-    before = await store.lock_inbox(tx, inbox_id)
-    inbox = InboxView(
-        id=before.id,
-        name=before.name if name is None else checks.checked_name(name, "The inbox's name"),
-        channel=before.channel,
-        public_key=before.public_key,
-        greeting=before.greeting if greeting is None else checks.checked_greeting(greeting),
-        is_assistant_enabled=(
-            before.is_assistant_enabled if is_assistant_enabled is None else is_assistant_enabled
-        ),
-        created_at=before.created_at,
-    )
-    if inbox != before:
-        await store.save_inbox(tx, inbox)
-        tx.emit(InboxChanged(inbox=inbox))
-    return inbox
 
 
 async def start(
@@ -229,47 +179,6 @@ async def remember_member(tx: Tx, member: MemberView) -> None:
         change = await store.lock(tx, conversation_id)
         acts.rename_assignee(change, agent)
         await _save(tx, change)
-
-
-async def find_inbox(tx: Tx, inbox_id: InboxId) -> InboxView:
-    """Read an inbox; raises Missing."""
-    return await store.inbox(tx, inbox_id)
-
-
-async def list_inboxes(tx: Tx, after: InboxId | None, limit: int) -> list[InboxView]:
-    """List inboxes, oldest first."""
-    return await store.inboxes(tx, after, limit)
-
-
-async def find_conversation(tx: Tx, conversation_id: ConversationId) -> ConversationView:
-    """Read a conversation; raises Missing."""
-    return await store.conversation(tx, conversation_id)
-
-
-async def list_conversations(
-    tx: Tx, wanted: Filter, before: tuple[datetime, ConversationId] | None, limit: int
-) -> list[ConversationView]:
-    """List conversations, newest activity first."""
-    return await store.conversations(tx, wanted, before, limit)
-
-
-async def list_messages_before(
-    tx: Tx, conversation_id: ConversationId, before: int | None, limit: int, *, is_public: bool
-) -> list[MessageView]:
-    """List the messages before this one, or the newest, newest first."""
-    return await store.messages_before(tx, conversation_id, before, limit, is_public=is_public)
-
-
-async def list_messages_after(
-    tx: Tx, conversation_id: ConversationId, after: int, limit: int, *, is_public: bool
-) -> list[MessageView]:
-    """List the messages after this one, oldest first."""
-    return await store.messages_after(tx, conversation_id, after, limit, is_public=is_public)
-
-
-async def count(tx: Tx) -> Counts:
-    """Say how many conversations stand where."""
-    return await store.counts(tx)
 
 
 async def find_due(shards: Shards, shard: str, now: datetime) -> list[Due]:
