@@ -1,6 +1,7 @@
 """What was lost comes back as it was at a moment, on the catalog and on every shard; nothing later does."""
 
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -80,6 +81,37 @@ async def test_a_moment_after_the_last_commit_and_the_latest(installation: Insta
     with pytest.raises(BackupError, match="is not empty; restore into a new folder"):
         await installation.restore(Goal(), "latest")
     assert not (installation.home / "too late").exists()
+
+
+async def test_backups_go_on_after_a_restore_in_the_same_folder(installation: Installation) -> None:
+    """The restored servers are on another timeline, which forks off from that of the lost ones."""
+    await installation.take()
+    moment = await installation.note("kept")
+    await installation.note("lost on purpose")
+    await installation.catch_up()
+    await installation.restore(Goal(at=moment), "first")
+    data = installation.home / "first"
+    catalog, shard = start_postgres(data), start_postgres(data / "servers" / "shard2")
+    settings = settings_of(installation, catalog.dsn, data)
+    await point(settings, "shard2", reached_as(installation.second.dsn, shard.dsn, "postgres"))
+    again = replace(installation, settings=settings)
+    try:
+        taken = await again.take()
+        # The copies have no summaries of the log, so they can't tell what has changed.
+        assert (taken.manifest.kind, taken.because) == ("full", "no server could tell what has changed")
+        later = await again.note("after the restore")
+        await again.catch_up()
+        window = choosing.window(installation.backups, installation.backups.all()[-1])
+        assert window.problems == ()
+        assert window.ends_at > later
+    finally:
+        shard.stop()
+        catalog.stop()
+    await installation.restore(Goal(at=later), "second", servers=("shard2",))
+    server = start_postgres(installation.home / "second" / "servers" / "shard2")
+    found = await notes(reached_as(installation.second.dsn, server.dsn, "dana_shard2"))
+    server.stop()
+    assert found == ["after the restore", "kept"]
 
 
 async def test_who_had_moved_away_does_not_come_back_with_its_old_shard(installation: Installation) -> None:

@@ -27,7 +27,7 @@ from dana.platform.backup.folder import BackupError, Backups
 from dana.platform.backup.reconciling import Reconciled, Servers
 from dana.platform.backup.restoring import Order
 from dana.platform.backup.taking import Wish
-from dana.platform.backup.tools import Tell
+from dana.platform.backup.tools import Tell, failures_told
 from dana.platform.local.programs import CannotStartError
 from dana.platform.local.receiver import backups_folder
 from dana.platform.servers import server_addresses
@@ -174,7 +174,8 @@ def _choice(text: str) -> tuple[OrgId, str]:
 @contextlib.contextmanager
 def _told_plainly() -> Iterator[None]:
     try:
-        yield
+        with failures_told():
+            yield
     except (BackupError, CannotStartError) as problem:
         fail(str(problem))
     except KeyboardInterrupt:

@@ -118,6 +118,8 @@ async def take(settings: Settings, backups: Backups, wish: Wish, tell: Tell) -> 
             backups.write(manifest, partial)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+        if before and manifest.kind == "full":
+            because = "no server could tell what has changed"
         return Taken(manifest, because, retention.apply(backups, wish.keep), problems)
 
 

@@ -3,13 +3,17 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from dana.platform.backup.folder import BackupError
 from dana.platform.database import login_of
+from dana.platform.errors import Problem
 from dana.platform.local.account import Account
 from dana.platform.local.postgres import find_binaries
 from dana.platform.local.programs import CannotStartError, Program, kill, spawn
@@ -37,6 +41,17 @@ class Login:
 
     address: str
     environment: dict[str, str]
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Turn what can go wrong with servers and disks into one sentence; raises BackupError."""
+    try:
+        yield
+    except Problem as problem:
+        raise BackupError(problem.detail) from problem
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise BackupError(f"It failed: {error or type(error).__name__}") from error
 
 
 def login(dsn: str) -> Login:
