@@ -201,6 +201,14 @@ def test_of_two_that_help_alike_the_smaller_moves() -> None:
     assert [move.size_bytes for move in planned.moves] == [3, 40]
 
 
+def test_a_step_that_a_later_one_makes_superfluous_is_left_out() -> None:
+    rates = [("c", 15), ("b", 15), ("a", 8), ("a", 4), ("a", 10), ("b", 28), ("a", 23)]
+    crowd = [organization(n, name, rate) for n, (name, rate) in enumerate(rates)]
+    planned = plan([shard("a"), shard("b"), shard("c")], crowd)
+    assert [move.org_id.int for move in planned.moves] == [1, 3]
+    assert planned.is_even
+
+
 def test_one_giant_can_t_be_helped_by_moving_it() -> None:
     planned = plan([shard("a"), shard("b")], [organization(1, "a", 1000)])
     assert (planned.moves, planned.is_even) == ([], False)

@@ -13,6 +13,7 @@ from dana.platform.database import address, hosts, login_of
 from dana.platform.errors import Conflict, Invalid, Missing, Unavailable
 from dana.platform.identity import SYSTEM
 from dana.platform.local.postgres import Postgres, start_postgres
+from dana.platform.local.replica import start_replica
 from dana.platform.servers import administer, shard_addresses
 from dana.services.placement.actions import moving, registry
 from dana.services.placement.actions.adding import add_shard
@@ -106,6 +107,26 @@ async def test_an_added_shard_is_listed_and_takes_organizations(grounds: Grounds
     assert password not in kept["address"] + " ".join(said) + shard.server
     assert password.encode() not in kept["sealed_url"]
     assert (await shard_addresses(grounds.settings))["added"].startswith(fresh.rpartition("/")[0])
+
+
+async def test_a_shard_with_a_replica_is_found_by_whichever_host_comes_first(
+    grounds: Grounds, fresh: str, third_server: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("copy")
+    home.chmod(0o755)
+    replica = start_replica(third_server, home)
+    try:
+        both = ",".join([*hosts(replica.dsn), *hosts(fresh)])
+        await add(grounds, "paired", address(fresh, database="postgres", host=both))
+        shard = await shard_named(grounds, "paired")
+        assert shard.condition is not None
+        (follower,) = shard.condition.replicas
+        assert (follower.state, follower.is_synchronous) == ("streaming", False)
+        assert follower.lag_bytes is not None
+        with pytest.raises(Conflict, match="it is a replica; give the primary's address"):
+            await add(grounds, "alone", replica.dsn)
+    finally:
+        replica.stop()
 
 
 async def test_a_crash_at_any_step_of_adding_leaves_nothing_and_is_repeated(
