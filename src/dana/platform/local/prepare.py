@@ -46,7 +46,9 @@ class Step:
 def main() -> None:
     """Run every step that is due."""
     parser = argparse.ArgumentParser(description="Set Dana up in .venv.")
-    parser.add_argument("--tests", action="store_true", help="also what the tests need: Chromium, etcd")
+    parser.add_argument(
+        "--tests", action="store_true", help="also what the tests need: Chromium, etcd, promtool"
+    )
     wanted = parser.parse_args()
     fcntl.flock(
         os.open(ROOT, os.O_RDONLY), fcntl.LOCK_EX
@@ -74,7 +76,8 @@ def steps(*, for_tests: bool) -> list[Step]:
     ]
     tests = [
         Step("Chromium for the tests", [], install_chromium),
-        Step("etcd for the tests", [], install_etcd),
+        Step("etcd for the tests", [], lambda progress: unpack(progress, "etcd-server", "etcd")),
+        Step("promtool for the tests", [], lambda progress: unpack(progress, "prometheus", "promtool")),
     ]
     return every + (tests if for_tests else [])
 
@@ -166,10 +169,23 @@ def install_chromium(progress: "Progress") -> None:
         _apt(progress, "chromium", "Chromium is missing")
 
 
-def install_etcd(progress: "Progress") -> None:
-    """Make sure that there is an etcd for the fail-over tests, which start it on ports of their own."""
-    if not shutil.which("etcd"):
-        _apt(progress, "etcd-server", "etcd is missing")
+def unpack(progress: "Progress", package: str, program: str) -> None:
+    """Put one program of a Debian package beside python: installed, it would start as a service."""
+    link = VENV / "bin" / program
+    if shutil.which(program) or link.exists():
+        return
+    apt = shutil.which("apt-get")
+    if apt is None:
+        raise StepFailedError(f"{program} is missing: install it first (in Debian it is in {package}).")
+    folder = VENV / "debian" / package
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if os.geteuid() == 0:
+        progress.run([apt, "update", "-q"])
+    progress.run([apt, "download", "-q", package], folder)
+    progress.run(["dpkg-deb", "--extract", next(folder.glob("*.deb")).name, "."], folder)
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(folder / "usr" / "bin" / program, link.parent))
 
 
 class Progress:

@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -101,6 +102,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the program and what it has started, at once."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def find_program(name: str) -> str | None:
+    """Find a program beside python, where the set-up puts what it unpacks, or wherever the system has it."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
