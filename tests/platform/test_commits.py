@@ -130,3 +130,21 @@ async def nothing_is_seen_before_it_is_safe(pool: asyncpg.Pool, admin: asyncpg.C
     await until(admin, "select exists (select from said)")
     await say(pool, "again")
     assert await said(admin) == ["hello", "again"]
+
+
+FAREWELL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to unexpected postmaster exit\0\0"
+
+
+async def test_a_server_that_says_farewell_between_two_statements_is_an_outage(
+    pool: asyncpg.Pool, admin: asyncpg.Connection
+) -> None:
+    await require(admin, "")
+    with pytest.raises(Unavailable):
+        async with connection_of(pool) as connection:
+            await connection.execute("BEGIN")
+            async with finished(connection):
+                await connection.execute("insert into said values ('hello')")
+                message = b"E" + (len(FAREWELL) + 4).to_bytes(4) + FAREWELL
+                connection._protocol.data_received(message)  # type: ignore[attr-defined]
+    await say(pool, "again")
+    assert await said(admin) == ["again"]

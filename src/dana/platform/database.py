@@ -47,6 +47,9 @@ LOST = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # the driver met a farewell that it didn't expect
 )
+DRIVER_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Whatever the driver may raise when a server, or the way to it, is not as it should be."""
+
 _HOPELESS = (TimeoutError, asyncpg.ReadOnlySQLTransactionError)
 _BUSY = (
     asyncpg.QueryCanceledError,
@@ -130,7 +133,7 @@ async def abandon(connection: asyncpg.Connection | Any, error: BaseException | N
     if not isinstance(getattr(error, "__cause__", None), _HOPELESS):
         try:
             await asyncio.shield(connection.execute("ROLLBACK"))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        except DRIVER_ERRORS:
             pass
         else:
             return

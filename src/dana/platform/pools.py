@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from dana.platform.database import (
     ACQUIRE_TIMEOUT_SECONDS,
+    DRIVER_ERRORS,
     LOST,
     abandon,
     address,
@@ -84,8 +86,13 @@ async def connection_of(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]
     try:
         yield cast("asyncpg.Connection", connection)
     finally:
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # then it is closed instead
-            await pool.release(connection)
+        await give_back(pool, connection)
+
+
+async def give_back(pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+    """Give a borrowed connection back; one that can't be used any more is closed instead."""
+    with suppress(*DRIVER_ERRORS):
+        await pool.release(connection)
 
 
 @asynccontextmanager

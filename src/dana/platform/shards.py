@@ -18,11 +18,11 @@ from asyncpg.pool import PoolConnectionProxy
 
 from dana.contracts.ids import OrgId
 from dana.platform.catalog import CACHED_ROUTES, Catalog, Route
-from dana.platform.database import BEHIND, STALE_ROUTE, Tx, abandon, outages_are_problems
+from dana.platform.database import BEHIND, DRIVER_ERRORS, STALE_ROUTE, Tx, abandon, outages_are_problems
 from dana.platform.errors import Missing, Unavailable
 from dana.platform.identity import SYSTEM, Actor
 from dana.platform.outbox import EMIT, Outbox
-from dana.platform.pools import Home, Pools, connection_of, finished
+from dana.platform.pools import Home, Pools, connection_of, finished, give_back
 from dana.platform.positions import Position, Seen, seen
 from dana.platform.replicas import READS, Replicas
 from dana.platform.settings import Settings
@@ -89,7 +89,7 @@ class Shards:
                     async with finished(borrowed):
                         yield Tx(borrowed, org_id, route.shard, SYSTEM)
                 finally:
-                    await pool.release(entered)
+                    await give_back(pool, entered)
                 return
             if self._replicas.has(route.shard):
                 READS.labels(route.shard, "primary").inc()
@@ -211,17 +211,17 @@ class Shards:
         begin = f"begin; {wait}; commit; {_READ}; {_begin_org(org_id, route)}"
         try:
             connection = await pool.acquire(timeout=REPLICA_PATIENCE_MS / 1000 * 5)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DRIVER_ERRORS:
             return None
         try:
             is_there = await _enter(cast("asyncpg.Connection", connection), begin, STALE_ROUTE, BEHIND)
         except Unavailable:
             is_there = False
         except BaseException:
-            await pool.release(connection)
+            await give_back(pool, connection)
             raise
         if not is_there:
-            await pool.release(connection)
+            await give_back(pool, connection)
             return None
         READS.labels(route.shard, "replica").inc()
         if self._replicas is not None and (sample := self._replicas.position(route.shard, host)) is not None:
@@ -237,7 +237,7 @@ class Shards:
         try:
             row = await connection.fetchrow("select timeline, lsn from platform.position()")
             position = Position(route.epoch, row["timeline"], row["lsn"]) if row else None
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except DRIVER_ERRORS:
             timeline = self._replicas.newest_timeline(route.shard) if self._replicas else 0
             position = Position(route.epoch, timeline + 1, 0)
         outbox.position = position
