@@ -34,6 +34,7 @@ MODES: dict[str, dict[str, Kill]] = {
         "postgres": Cluster.kill_postgres,
         "node": Cluster.kill_node,
         "node, standbys 1 s behind": Cluster.kill_unsent,
+        "node, frozen": Cluster.freeze_node,
     },
     "asynchronous": {"node": Cluster.kill_node, "node, standbys 1 s behind": Cluster.kill_unsent},
 }
@@ -69,6 +70,8 @@ async def measure(cluster: Cluster, url: str, kill: Kill) -> dict[str, Any]:
             await asyncio.sleep(AFTER_SECONDS)
         found = await drill.read_back()
     tally = drill.tally
+    for wrong in tally.wrong:
+        print(wrong)
     return {
         "first_ack_seconds": round(tally.silence_after(killed_at)[1] - killed_at, 1),
         "server_seconds": round(written_at - killed_at, 1),

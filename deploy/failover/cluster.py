@@ -41,6 +41,7 @@ from deploy.failover.patroni import (
     kill_postgres,
     members,
     node_program,
+    signal_node,
     stop_sending,
 )
 from deploy.failover.unprivileged import python_with_patroni
@@ -164,10 +165,18 @@ class Cluster:
         time.sleep(UNSENT_SECONDS)
         return self.kill_node()
 
+    def freeze_node(self) -> Node:
+        """Hold all of the leader's node, like a machine that hangs: its connections stay, and say nothing."""
+        node = self.leader()
+        signal_node(node, self._running[node.name][1], signal.SIGSTOP)
+        return node
+
     def heal(self) -> None:
-        """Start what was killed, and return when the cluster is whole again."""
+        """Start what was killed, let go on what was frozen; returns when the cluster is whole again."""
         for node in self.nodes:
-            if node.name not in self._running:
+            if node.name in self._running:
+                signal_node(node, self._running[node.name][1], signal.SIGCONT)
+            else:
                 self.start_node(node)
         self.wait_until_whole()
 

@@ -26,6 +26,7 @@ READ_PAUSE_SECONDS = 0.25
 NO_ANSWER_PAUSE_SECONDS = 0.5
 REQUEST_SECONDS = 60.0  # more than the gateway lets any request take
 LAST_WORD_SECONDS = 120.0  # until the last message of each writer must have been acknowledged
+MOST_WRONG = 50  # then something else is wrong, and nothing can be learnt
 PAGE = 100
 
 

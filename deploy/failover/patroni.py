@@ -1,5 +1,6 @@
 """One node: a Patroni and the PostgreSQL that it runs. Patroni's settings are JSON, which is also YAML."""
 
+import contextlib
 import json
 import os
 import signal
@@ -148,12 +149,17 @@ def members(api_port: int) -> list[Member]:
 
 
 def kill_node(node: Node, patroni: subprocess.Popen[bytes]) -> None:
-    """Kill everything of a node at once, as a power cut would; Patroni first, so that it can't react."""
-    postmaster = node.postmaster()
-    processes = [*_tree(patroni.pid), *(_tree(postmaster) if postmaster else ())]
-    for pid in processes:
-        _kill(pid)
+    """Kill everything of a node at once, as a power cut would."""
+    signal_node(node, patroni, signal.SIGKILL)
     patroni.wait()
+
+
+def signal_node(node: Node, patroni: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal to everything of a node; to Patroni first, so that it can't react to what follows."""
+    postmaster = node.postmaster()
+    for pid in [*_tree(patroni.pid), *(_tree(postmaster) if postmaster else ())]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def kill_postgres(node: Node) -> None:
@@ -161,15 +167,16 @@ def kill_postgres(node: Node) -> None:
     postmaster = node.postmaster()
     if postmaster is None:
         raise RuntimeError(f"{node.name} runs no PostgreSQL.")
-    _kill(postmaster)
+    os.kill(postmaster, signal.SIGKILL)
 
 
 def stop_sending(node: Node) -> None:
     """Hold the processes that send what is written to the standbys."""
     postmaster = node.postmaster()
     for pid in _tree(postmaster) if postmaster else ():
-        if b"walsender" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if b"walsender" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGSTOP)
 
 
 def _settings(node: Node, installation: Installation) -> dict[str, Any]:
@@ -229,13 +236,9 @@ def _initdb() -> list[dict[str, str]]:
 def _tree(pid: int) -> Iterator[int]:
     """Walk a process and all that it has started."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            yield from _tree(int(child))
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    children: list[str] = []
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            children += task.read_text().split()
+    for child in children:
+        yield from _tree(int(child))
