@@ -8,14 +8,18 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from dana.platform.backup import choosing, keeping, receiving, streams
 from dana.platform.backup.choosing import Goal
-from dana.platform.backup.folder import BackupError
+from dana.platform.backup.folder import BackupError, Backups
 from dana.platform.backup.streams import Stream
+from dana.platform.local.postgres import start_postgres
 from dana.platform.local.receiver import OFF
+from dana.platform.local.replica import start_replica
 from dana.platform.servers import administer
 from tests.platform.backup.installation import Installation
 
@@ -46,6 +50,37 @@ async def test_the_receiver_goes_on_where_it_was_killed(installation: Installati
     window = choosing.window(installation.backups, first)
     assert window.problems == ()
     assert window.ends_at > moment
+
+
+async def test_the_log_goes_on_with_the_new_primary_after_a_fail_over(place: Path) -> None:
+    backups = Backups(place / "backups")
+    backups.prepare()
+    primary = start_postgres(place / "primary")
+    replica = start_replica(primary, place / "replica")
+    try:
+        async with administer(primary.dsn) as connection:
+            await receiving.catch_up(backups, "catalog", primary.dsn)
+            await connection.execute("create table survivors (n int); select pg_switch_wal()")
+            await receiving.catch_up(backups, "catalog", primary.dsn)
+            while not await connection.fetchval(
+                "select replay_lsn = pg_current_wal_flush_lsn() from pg_stat_replication"
+            ):
+                await asyncio.sleep(0.05)
+        primary.kill()
+        promoted = await asyncpg.connect(replica.dsn)
+        await promoted.execute("select pg_promote()")
+        await promoted.execute("insert into survivors values (1); select pg_switch_wal()")
+        await promoted.close()
+        stream = await receiving.catch_up(backups, "catalog", replica.dsn)
+    finally:
+        replica.stop()
+        primary.stop()
+    assert stream.name == "1"
+    first = min(stream.whole())
+    path = stream.walk(1, first.number * stream.state.segment_bytes)
+    assert not path.is_holed
+    assert [segment.timeline for segment in path.segments][:2] == [1, 2]
+    assert path.end * stream.state.segment_bytes >= stream.state.covered_lsn
 
 
 async def test_a_hole_is_told_and_nothing_beyond_it_is_promised(installation: Installation) -> None:

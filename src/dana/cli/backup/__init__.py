@@ -93,7 +93,10 @@ def reconcile(
 @group.command()
 def wal(
     servers: Servers = None,
-    limit: Annotated[float, typer.Option(min=0.1, help="The most room for the log, in GiB.")] = 10.0,
+    limit: Annotated[
+        float,
+        typer.Option(min=0.1, envvar="DANA_BACKUP_LIMIT", help="The most room for the log, in GiB."),
+    ] = 10.0,
     off: Annotated[bool, typer.Option("--off", help="Stop it: servers keep nothing for backups.")] = False,
     data: Data = HERE,
     folder: Folder = None,

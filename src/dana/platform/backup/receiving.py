@@ -37,6 +37,9 @@ select slot.wal_status,
        (select setting::bigint from pg_settings where name = 'wal_segment_size') as segment_bytes
   from (select) one left join pg_replication_slots slot on slot.slot_name = $1"""
 _DROP_SLOT = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1"
+_ADVANCE = """
+select pg_replication_slot_advance(slot_name, $2::text::pg_lsn) from pg_replication_slots
+ where slot_name = $1 and restart_lsn < $2::text::pg_lsn"""
 _POSITION = """
 select clock_timestamp() as at, pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint as flushed,
        (select pg_wal_lsn_diff(r.write_lsn, '0/0')::bigint
@@ -65,7 +68,7 @@ async def prepare(backups: Backups, server: str, connection: asyncpg.Connection)
         if current and current.is_open:
             current.end("the server threw away log that had not been received (max_slot_wal_keep_size)")
     if row["wal_status"] in (None, "lost"):
-        await _make_slot(connection)
+        await _make_slot(connection, goes_on=current is not None and current.is_open)
     if current is None or not current.is_open:
         current = Stream.begin(backups.wal / server, row["system_identifier"], row["segment_bytes"])
     return current
@@ -183,10 +186,15 @@ def is_too_much(backups: Backups, server: str, most_bytes: int) -> bool:
     return over > 0
 
 
-async def _make_slot(connection: asyncpg.Connection) -> None:
-    """Make the slot at a fresh checkpoint: it keeps the log from the last one on, which may be far back."""
-    with suppress(asyncpg.InsufficientPrivilegeError):
-        await connection.execute("checkpoint")
+async def _make_slot(connection: asyncpg.Connection, *, goes_on: bool) -> None:
+    """Make the slot; it keeps the log from the last checkpoint on.
+
+    A new stream begins with a fresh one, because the last may be far back. One that goes on with a new
+    primary doesn't: a checkpoint throws away the log it still needs.
+    """
+    if not goes_on:
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("checkpoint")
     await connection.execute("select pg_create_physical_replication_slot($1, true)", SLOT)
 
 
@@ -215,9 +223,7 @@ async def _receive_up_to(
             raise BackupError(f"The log of {server} can't be received; see {stream.folder}/receiver.log.")
     await asyncio.to_thread(streams.pack, stream)
     # It is all here, but pg_receivewal left without saying so, and the server would keep it.
-    await connection.execute(
-        "select pg_replication_slot_advance($1, $2::text::pg_lsn)", SLOT, show_lsn(wanted.lsn)
-    )
+    await connection.execute(_ADVANCE, SLOT, show_lsn(wanted.lsn))
     return stream
 
 
