@@ -10,7 +10,9 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from uuid import uuid4
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID, uuid4
 
 from dana.platform.database import outages_are_problems
 from dana.platform.errors import Problem, Unavailable
@@ -18,15 +20,17 @@ from dana.services.placement.actions import copying
 from dana.services.placement.actions.driver import Driver, GivenUpError
 from dana.services.placement.models.moves import MoveState, Step
 from dana.services.placement.store import placements, replication
-from dana.services.placement.store.placements import Opening
+from dana.services.placement.store.placements import Freezing, Opening
 from dana.services.placement.store.sessions import Connection
 
 ARRIVAL_SECONDS = 1.0  # whoever wants to write waits for three
 ATTEMPTS = 3
 
-# How long the freeze may wait for open transactions, making others wait behind it, and for how long it lets
-# them pass then. A transaction may last 30 seconds; the growth is for many that overlap.
-LOCK_TIMEOUTS_MS = ((25, 60), (50, 20), (100, 20), (250, 10), (500, 10))
+# A writer at 500 transactions a second leaves a moment without one every few milliseconds; the freeze looks
+# for it so long. Where there is none it waits for open transactions, making others wait behind it: how long,
+# and how often before it waits longer. A transaction may last 30 s; the growth is for many that overlap.
+QUIET_MOMENT = timedelta(milliseconds=100)
+LOCK_TIMEOUTS_MS = ((25, 20), (50, 20), (100, 20), (250, 20), (500, 20))
 LOCK_PAUSE_SECONDS = 0.25
 
 
@@ -34,17 +38,29 @@ class NotArrivedError(Exception):
     """The last change didn't come through in time."""
 
 
+class Ready(NamedTuple):
+    """What is made ready beforehand, so that the switch takes few round trips."""
+
+    freezing: Freezing
+    looking: Connection
+    opening: Opening
+
+
 async def switch(driver: Driver) -> None:
     """Freeze, let the last change arrive, and send everybody to the target."""
     await reopen_source(driver)
     name = replication.name_of(driver.move.id)
-    looking = await driver.second_target()
-    opening = await Opening.prepare(await driver.target())
+    ready = Ready(
+        freezing=await Freezing.prepare(await driver.source()),
+        looking=await driver.second_target(),
+        opening=await Opening.prepare(await driver.target()),
+    )
+    await driver.logbook.warm_up(driver.move.id)
     for _ in range(ATTEMPTS):
         await copying.follow(driver, name)
         for lock_timeout_ms in _lock_timeouts():
             try:
-                if await _unbroken(driver, looking, opening, lock_timeout_ms):
+                if await _unbroken(driver, ready, lock_timeout_ms):
                     return
             except NotArrivedError:
                 break
@@ -79,9 +95,9 @@ async def reopen_source(driver: Driver) -> bool:
     return is_closed
 
 
-async def _unbroken(driver: Driver, looking: Connection, opening: Opening, lock_timeout_ms: int) -> bool:
+async def _unbroken(driver: Driver, ready: Ready, lock_timeout_ms: int) -> bool:
     """Switch, even if this task is cancelled meanwhile: it takes some milliseconds."""
-    switching = asyncio.ensure_future(_switch(driver, looking, opening, lock_timeout_ms))
+    switching = asyncio.ensure_future(_switch(driver, ready, lock_timeout_ms))
     try:
         return await asyncio.shield(switching)
     except asyncio.CancelledError:
@@ -89,43 +105,40 @@ async def _unbroken(driver: Driver, looking: Connection, opening: Opening, lock_
         raise
 
 
-async def _switch(driver: Driver, looking: Connection, opening: Opening, lock_timeout_ms: int) -> bool:
+async def _switch(driver: Driver, ready: Ready, lock_timeout_ms: int) -> bool:
     """Return whether it is done; False when the source could not be frozen in time."""
+    move, token = driver.move, uuid4()
     began = time.perf_counter()
     try:
-        first_transaction = await _bring_over(driver, looking, opening, lock_timeout_ms)
+        looked = await ready.freezing.run(move.org_id, move.epoch, token, QUIET_MOMENT, lock_timeout_ms)
+        if looked is None:
+            return False
+        driver.at(Step.FROZEN)
+        first_transaction = await _bring_over(driver, ready, token)
     except BaseException:
         await _take_back(driver)
         raise
-    if first_transaction is None:
-        return False
     await _send_everybody(driver, first_transaction)
-    pause_ms = (time.perf_counter() - began) * 1000
+    pause_ms = (time.perf_counter() - began - looked.total_seconds()) * 1000
     driver.at(Step.SWITCHED)
-    driver.snapshot = looking
-    await driver.logbook.note_pause(driver.move.id, pause_ms)
-    driver.show(await driver.logbook.read(driver.move.id))
+    driver.snapshot = ready.looking
+    await driver.logbook.note_pause(move.id, pause_ms)
+    driver.show(await driver.logbook.read(move.id))
     return True
 
 
-async def _bring_over(
-    driver: Driver, looking: Connection, opening: Opening, lock_timeout_ms: int
-) -> int | None:
-    """Freeze the source and open the target; returns the transaction that opened it, None if not frozen."""
-    move, book, token = driver.move, driver.logbook, uuid4()
-    source = await driver.source()
-    if not await placements.freeze(source, move.org_id, move.epoch, token, lock_timeout_ms):
-        return None
-    driver.at(Step.FROZEN)
+async def _bring_over(driver: Driver, ready: Ready, token: UUID) -> int:
+    """Wait for the last change, and open the target; returns the transaction that opened it."""
+    move, book = driver.move, driver.logbook
     _, has_arrived = await asyncio.gather(
         book.enter_quickly(move.id, MoveState.FROZEN),
-        copying.await_marker(looking, move.org_id, token, ARRIVAL_SECONDS),
+        copying.await_marker(ready.looking, move.org_id, token, ARRIVAL_SECONDS),
     )
     if not has_arrived:
         raise NotArrivedError
     driver.at(Step.MARKER_SEEN)
     _, first_transaction = await asyncio.gather(
-        book.enter_quickly(move.id, MoveState.ARRIVED), opening.run(move.org_id, move.epoch + 1)
+        book.enter_quickly(move.id, MoveState.ARRIVED), ready.opening.run(move.org_id, move.epoch + 1)
     )
     if first_transaction is None:
         raise GivenUpError(f"{move.target} no longer expects the organization.")

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -23,6 +24,7 @@ from dana.services.placement.store.moves import MOVE, read_move
 SILENCE_SECONDS = 20  # a driver that is stopped for longer has lost its lock when it wakes up
 SIGN_OF_LIFE_SECONDS = 5.0
 TURNS_LOCK = "placement.turns"
+NOTHING = UUID(int=0)
 
 _ENTER = f"""
 update placement.moves
@@ -40,6 +42,7 @@ _OTHERS_ON_THE_WAY = """
 select count(*) from placement.moves m
  where m.id <> $1 and m.state not in ('requested', 'verified', 'unproven', 'purged', 'aborted')
    and (m.source in ($2, $3) or m.target in ($2, $3))"""
+_SWITCH_OVER = "select placement.switch_over($1, $2) as is_done"
 _HOLD = "insert into platform.schema_holds (name, reason) values ($1, $2) on conflict do nothing"
 
 
@@ -107,11 +110,15 @@ class Logbook:
                     await self._connection.execute(_HOLD, hold_name(move.id), reason)
                     return _move(await self._connection.fetchrow(_ENTER, move.id, MoveState.PREPARED, None))
 
+    async def warm_up(self, move_id: MoveId) -> None:
+        """Let the catalog prepare what it does while nobody can write."""
+        await self.enter_quickly(move_id, MoveState.SYNCED)
+        await self._fetchrow(_SWITCH_OVER, NOTHING, 0)
+        await self._fetchrow("select platform.relocate_organization($1, 0, '')", NOTHING)
+
     async def switch_over(self, move_id: MoveId, first_transaction: int) -> bool:
         """Send everybody to the target, from this moment on; False when the move was to be aborted."""
-        row = await self._fetchrow(
-            "select placement.switch_over($1, $2) as is_done", move_id, first_transaction
-        )
+        row = await self._fetchrow(_SWITCH_OVER, move_id, first_transaction)
         return bool(row and row["is_done"])
 
     async def end(self, move_id: MoveId, state: MoveState, error: str | None = None) -> Move:

@@ -1,5 +1,6 @@
 """Who lives on a shard, as the shard itself knows it, and markers that travel with an organization's rows."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -9,17 +10,33 @@ from dana.services.placement.store.sessions import Connection
 
 NOT_HERE = "OM001"
 
-# The lock waits for open transactions of the organization, and makes new ones wait behind it.
+# First it looks for a moment without an open transaction of the organization, which makes nobody wait. When
+# there is none it asks for the lock, and new transactions wait behind it; returns the time before that.
 _FREEZE = """
-do $$ begin
-  perform set_config('lock_timeout', '{lock_timeout_ms}', true);
-  perform pg_advisory_xact_lock(hashtextextended('{org_id}', 0));
+create or replace function pg_temp.freeze(
+  org uuid, at_epoch bigint, marker uuid, look_for interval, lock_timeout_ms int
+) returns interval language plpgsql as $$
+declare
+  key constant bigint := hashtextextended(org::text, 0);
+  began constant timestamptz := clock_timestamp();
+  asked timestamptz := began;
+begin
+  while not pg_try_advisory_xact_lock(key) loop
+    asked := clock_timestamp();
+    if asked > began + look_for then
+      perform set_config('lock_timeout', lock_timeout_ms::text, true);
+      perform pg_advisory_xact_lock(key);
+      exit;
+    end if;
+    perform pg_sleep(0.001);
+  end loop;
   update platform.org_placement set state = 'frozen'
-   where org_id = '{org_id}' and epoch = {epoch} and state = 'active';
+   where org_id = org and epoch = at_epoch and state = 'active';
   if not found then
-    raise exception 'organization {org_id} is not here at epoch {epoch}' using errcode = 'OM001';
+    raise exception 'organization % is not here at epoch %', org, at_epoch using errcode = 'OM001';
   end if;
-  insert into platform.move_markers (org_id, token) values ('{org_id}', '{token}');
+  insert into platform.move_markers (org_id, token) values (org, marker);
+  return asked - began;
 end $$"""
 _IMPORT = """
 insert into platform.org_placement as p (org_id, epoch, state) values ($1, $2, 'importing')
@@ -54,19 +71,6 @@ async def expect(shard: Connection, org_id: OrgId, epoch: int) -> bool:
     async with shard.transaction():
         await shard.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", str(org_id))
         return bool(await shard.fetchval(_IMPORT, org_id, epoch))
-
-
-async def freeze(shard: Connection, org_id: OrgId, epoch: int, token: UUID, lock_timeout_ms: int) -> bool:
-    """Let nobody write any more, and send a marker behind the last change, in one round trip.
-
-    False when open transactions of the organization didn't end in time.
-    """
-    statement = _FREEZE.format(org_id=org_id, epoch=epoch, token=token, lock_timeout_ms=lock_timeout_ms)
-    try:
-        await shard.execute(statement)
-    except asyncpg.LockNotAvailableError:
-        return False
-    return True
 
 
 async def thaw(shard: Connection, org_id: OrgId, epoch: int) -> None:
@@ -115,6 +119,35 @@ async def look_for_marker(shard: Connection, org_id: OrgId, token: UUID) -> bool
 async def end_look(shard: Connection) -> None:
     """End the snapshot."""
     await shard.execute("rollback")
+
+
+class Freezing:
+    """The function that freezes the source, made ready beforehand: all it does is one round trip."""
+
+    def __init__(self, statement: asyncpg.prepared_stmt.PreparedStatement) -> None:
+        self._statement = statement
+
+    @classmethod
+    async def prepare(cls, shard: Connection) -> "Freezing":
+        """Make it ready."""
+        await shard.execute(_FREEZE)
+        return cls(await shard.prepare("select pg_temp.freeze($1, $2, $3, $4, $5)"))
+
+    async def run(
+        self, org_id: OrgId, epoch: int, token: UUID, look_for: timedelta, lock_timeout_ms: int
+    ) -> timedelta | None:
+        """Let nobody write any more, and send a marker behind the last change.
+
+        Returns how long it looked for a quiet moment, while everybody could still write; None when open
+        transactions of the organization didn't end in time.
+        """
+        try:
+            looked: timedelta = await self._statement.fetchval(
+                org_id, epoch, token, look_for, lock_timeout_ms
+            )
+        except asyncpg.LockNotAvailableError:
+            return None
+        return looked
 
 
 class Opening:

@@ -15,17 +15,12 @@ END_PATIENCE_MS = 5_000  # how long to wait for the end of another session; it t
 
 # Nothing may end a comparison early; and what rows look like as text must not depend on the server.
 _SESSION = """
-set statement_timeout = 0;
-set transaction_timeout = 0;
-set idle_in_transaction_session_timeout = 0;
-set lock_timeout = '5s';
-set timezone = 'UTC';
-set datestyle = 'ISO, YMD';
-set intervalstyle = 'iso_8601';
-set bytea_output = 'hex';
-set extra_float_digits = 1;
-set row_security = off;
-set search_path = pg_catalog"""
+select set_config('statement_timeout', '0', false), set_config('transaction_timeout', '0', false),
+       set_config('idle_in_transaction_session_timeout', '0', false), set_config('lock_timeout', '5s', false),
+       set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),
+       set_config('intervalstyle', 'iso_8601', false), set_config('bytea_output', 'hex', false),
+       set_config('extra_float_digits', '1', false), set_config('row_security', 'off', false),
+       set_config('search_path', 'pg_catalog', false)"""
 
 
 @asynccontextmanager
