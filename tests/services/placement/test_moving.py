@@ -4,6 +4,7 @@ import pytest
 
 from dana.services.placement.actions import moving
 from dana.services.placement.models.moves import Move, MoveState
+from dana.services.placement.store import tables
 from tests.services.placement.grounds import Grounds, table_names
 
 pytestmark = pytest.mark.xdist_group("placement")
@@ -45,3 +46,28 @@ async def test_an_organization_moves_while_its_customers_write(
     }
     assert 0 < seen[-1].rows_copied <= seen[-1].rows_expected
     assert move.write_pause_ms is not None
+
+
+async def test_old_events_find_the_partition_of_their_week(grounds: Grounds) -> None:
+    office = await grounds.furnished("shard1")
+    week, bound = (
+        "event_log_2020w10",
+        "for values from ('2020-03-02 00:00:00+00') to ('2020-03-09 00:00:00+00')",
+    )
+    old = "update platform.event_log set created_at = '2020-03-04' where org_id = $1 and cursor = 1"
+    try:
+        async with grounds.on("shard1") as source:
+            assert await tables.add_log_partition(source, week, bound)
+            await source.execute(old, office.org_id)
+        move = await moving.request(grounds.desk, office.org_id, "shard3")
+        move = await moving.drive(grounds.desk, move.id, lambda _: None)
+        assert move.state == MoveState.VERIFIED
+        async with grounds.on("shard3") as target:
+            assert await target.fetchval(f"select count(*) from platform.{week}") == 1  # noqa: S608
+            assert await target.fetchval(
+                "select relrowsecurity from pg_class where oid = to_regclass($1)", f"platform.{week}"
+            )
+    finally:
+        for shard in ("shard1", "shard3"):
+            async with grounds.on(shard) as connection:
+                await connection.execute(f"drop table if exists platform.{week}")

@@ -74,8 +74,12 @@ async def look(driver: Driver, name: str) -> tuple[Subscription, Slot]:
     move = driver.move
     slot = await replication.slot(await driver.source(), name)
     subscribed = await replication.subscription(await driver.target(), name)
-    if slot is None or subscribed is None:
-        raise GivenUpError("Somebody has removed the replication.")
+    if slot is None:
+        raise GivenUpError(
+            f"{move.source} no longer keeps its log for this move; has its server failed over? Ask again."
+        )
+    if subscribed is None:
+        raise GivenUpError(f"{move.target} no longer follows; somebody has dropped the subscription.")
     watching.HELD.labels(move.source, name).set(slot.held_bytes)
     if slot.is_lost:
         raise GivenUpError(f"{move.source} could not keep its log for as long as the move needs it.")

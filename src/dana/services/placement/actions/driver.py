@@ -39,6 +39,7 @@ class Driver:
         self._on_progress = on_progress
         self._sessions: dict[str, Connection] = {}
         self._open = AsyncExitStack()
+        self._looking = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
@@ -46,7 +47,8 @@ class Driver:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        await self.forget_sessions()
+        await _closed(self._looking)
 
     async def source(self) -> Connection:
         """Return the session on the shard where the organization comes from; raises Unavailable."""
@@ -57,9 +59,11 @@ class Driver:
         return await self._session(self.move.target)
 
     async def second_target(self) -> Connection:
-        """Open another session on the target."""
+        """Open another session on the target, which outlives outages of the source."""
+        await _closed(self._looking)
+        self.snapshot, self._looking = None, AsyncExitStack()
         dsn = await self.address(self.move.target)
-        return await self._open.enter_async_context(move_session(dsn, self.move.org_id))
+        return await self._looking.enter_async_context(move_session(dsn, self.move.org_id))
 
     async def address(self, shard: str) -> str:
         """Return a shard's address for its administrator; raises GivenUpError."""
@@ -88,19 +92,24 @@ class Driver:
         self.move = move
         self._on_progress(move)
 
-    async def close(self) -> None:
-        """Close all sessions; the next use opens new ones."""
-        self.snapshot = None
+    async def forget_sessions(self) -> None:
+        """Close the sessions on both sides; the next use opens new ones. A snapshot that lives is kept."""
+        if self.snapshot is not None and self.snapshot.is_closed():
+            self.snapshot = None
         self._sessions.clear()
         sessions, self._open = self._open, AsyncExitStack()
-        with suppress(Problem):  # one that was lost can't say goodbye
-            await sessions.aclose()
+        await _closed(sessions)
 
     async def _session(self, shard: str) -> Connection:
         found = self._sessions.get(shard)
         if found is None:
             dsn = await self.address(shard)
             found = await self._open.enter_async_context(move_session(dsn, self.move.org_id))
-            await end_other_sessions(found, self.move.org_id)
+            await end_other_sessions(found, self.move.org_id, self.snapshot)
             self._sessions[shard] = found
         return found
+
+
+async def _closed(sessions: AsyncExitStack) -> None:
+    with suppress(Problem):  # one that was lost can't say goodbye
+        await sessions.aclose()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from dana.platform.database import outages_are_problems
-from dana.platform.errors import Missing, Unavailable
+from dana.platform.errors import Conflict, Missing, Unavailable
 from dana.services.placement.actions.comparing import compare
 from dana.services.placement.actions.copying import copy
 from dana.services.placement.actions.desk import Desk
@@ -70,6 +70,9 @@ async def _to_the_end(
                     await _work(driver)
                 away_since = None
             except GivenUpError as reason:
+                if not driver.move.is_before_switch:
+                    driver.show(await book.note_error(move_id, str(reason)))
+                    raise Conflict(str(reason)) from reason
                 await driver.enter(MoveState.ABORTING, str(reason))
             except Unavailable as outage:
                 away_since = away_since or time.monotonic()
@@ -93,7 +96,7 @@ async def _work(driver: Driver) -> None:
 
 async def _bear(driver: Driver, outage: Unavailable, seconds: float) -> None:
     """Wait a moment for a database; after a while give the move up, or leave it to a later driver."""
-    await driver.close()
+    await driver.forget_sessions()
     driver.show(await driver.logbook.read(driver.move.id))
     log.warning("move_waits", move=str(driver.move.id), state=driver.move.state, error=outage.detail)
     if seconds > OUTAGE_PATIENCE_SECONDS:

@@ -40,13 +40,15 @@ async def move_session(dsn: str, org_id: OrgId) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def end_other_sessions(connection: Connection, org_id: OrgId) -> None:
+async def end_other_sessions(connection: Connection, org_id: OrgId, kept: Connection | None) -> None:
     """End what a former driver of the organization's moves may still be doing in this database."""
     await connection.execute(
         "select pg_terminate_backend(pid, $2) from pg_stat_activity"
-        " where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()",
+        " where application_name = $1 and datname = current_database()"
+        "   and pid <> pg_backend_pid() and pid <> $3",
         _name(org_id),
         END_PATIENCE_MS,
+        kept.get_server_pid() if kept else 0,
     )
 
 
