@@ -130,7 +130,7 @@ def _write(desks: list[Desks], seconds: float) -> float:
     pipes, processes = [], []
     for desk in desks:
         ours, theirs = context.Pipe()
-        process = context.Process(target=_process, args=(desk, seconds, theirs), daemon=True)
+        process = context.Process(target=_run_desk, args=(desk, seconds, theirs), daemon=True)
         process.start()
         pipes.append(ours)
         processes.append(process)
@@ -140,7 +140,7 @@ def _write(desks: list[Desks], seconds: float) -> float:
     return written / seconds
 
 
-def _process(desk: Desks, seconds: float, pipe: Connection) -> None:
+def _run_desk(desk: Desks, seconds: float, pipe: Connection) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         pipe.send(runner.run(_write_for(desk, seconds)))
 

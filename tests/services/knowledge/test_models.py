@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dana.contracts.views import DocumentStatus
+from dana.platform.folding import words
 from dana.services.knowledge.actions.evaluation import abstain_f1, auroc
 from dana.services.knowledge.models import lexical
 from dana.services.knowledge.models.documents import clean_filename, kind_of, may_become, title_of
-from dana.services.knowledge.models.grams import pieces, words
+from dana.services.knowledge.models.grams import pieces
 from dana.services.knowledge.models.language import is_english
 from dana.services.knowledge.models.passages import LONG, Block, cut
 from dana.services.knowledge.models.quotable import penalty
