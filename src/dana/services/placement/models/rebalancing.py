@@ -157,7 +157,7 @@ def _weigh(
 ) -> _Balance:
     names = sorted(shard.name for shard in shards if shard.takes_part)
     balance = _Balance(dict.fromkeys(names, 0.0), tolerance, {name: [] for name in names})
-    for organization in organizations:
+    for organization in sorted(organizations, key=lambda o: o.id):  # sums depend on their order, if little
         if organization.shard in balance.loads:
             balance.loads[organization.shard] += organization.weight
             if organization.may_move:
