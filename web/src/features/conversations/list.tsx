@@ -1,13 +1,16 @@
 import { Button, Group, ScrollArea, Skeleton, Stack } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { IconCircleCheck, IconInbox, IconMoon, IconSparkles } from "@tabler/icons-react";
-import type { ReactNode } from "react";
+import { useDebouncedValue } from "@mantine/hooks";
+import { type ReactNode, useState } from "react";
 import type { Conversation, Inbox, Status } from "@/platform/api/types";
 import { Empty, Failed } from "@/ui/states";
 import styles from "./list.module.css";
 import { ListFilter } from "./list-filter";
 import { ListItem } from "./list-item";
 import { countsQuery, type Filter, listQuery } from "./queries";
+import { SearchBox } from "./search-box";
+import { SearchResults } from "./search-results";
 import { StatusTabs } from "./status-tabs";
 import { useListKeys } from "./shortcuts";
 
@@ -21,14 +24,30 @@ interface Props {
   firstSteps: ReactNode;
 }
 
+/** A pause in typing this long means: look now. */
+const PAUSE_MS = 250;
+
+/** All conversations by status, or what a search has found. */
+export function ConversationList(props: Props) {
+  const [text, setText] = useState("");
+  const [settled] = useDebouncedValue(text, PAUSE_MS);
+  const query = text.trim() && settled.trim();
+  return (
+    <section className={styles.list} aria-label="Conversations">
+      <SearchBox text={text} onChange={setText} />
+      {query ? <SearchResults query={query} selectedId={props.selectedId} onOpen={props.onOpen} /> : <Listed {...props} />}
+    </section>
+  );
+}
+
 /** The conversations of one status, newest activity first, kept live by the socket. */
-export function ConversationList({ filter, onFilter, inboxes, selectedId, onOpen, firstSteps }: Props) {
+function Listed({ filter, onFilter, inboxes, selectedId, onOpen, firstSteps }: Props) {
   const list = useInfiniteQuery(listQuery(filter));
   const counts = useQuery(countsQuery());
   const conversations = list.data?.pages.flatMap((page) => page.items) ?? [];
   useListKeys(conversations, selectedId, onOpen);
   return (
-    <section className={styles.list} aria-label="Conversations">
+    <>
       <StatusTabs status={filter.status} counts={counts.data} onChange={(status) => onFilter({ ...filter, status })} />
       <ListFilter filter={filter} inboxes={inboxes} onFilter={onFilter} />
       <ScrollArea className={styles.scroll} type="auto">
@@ -57,7 +76,7 @@ export function ConversationList({ filter, onFilter, inboxes, selectedId, onOpen
           </Group>
         )}
       </ScrollArea>
-    </section>
+    </>
   );
 }
 

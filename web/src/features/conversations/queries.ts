@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, type InfiniteData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/platform/api/client";
-import type { Conversation, Message, Status } from "@/platform/api/types";
+import type { Conversation, ConversationHit, Message, Status } from "@/platform/api/types";
 
 /** Which conversations a list shows. */
 export interface Filter {
@@ -21,12 +21,25 @@ export interface MessagePage {
   org_cursor: number;
 }
 
+/** A found message with its conversation; texts come in pieces that match or not. */
+export type Hit = ConversationHit;
+
+export interface HitPage {
+  items: Hit[];
+  next_cursor: string | null;
+  /** The server stopped before it had a full page; `next_cursor` goes on. */
+  is_cut_short: boolean;
+}
+
 export type ConversationPages = InfiniteData<ConversationPage, string | undefined>;
 /** The newest page first; messages within a page oldest first. */
 export type MessagePages = InfiniteData<MessagePage, string | undefined>;
 
 const CONVERSATIONS_A_PAGE = 30;
 const MESSAGES_A_PAGE = 50;
+const HITS_A_PAGE = 20;
+/** What was found a moment ago is shown again at once, and looked for anew behind. */
+const HITS_FRESH_MS = 10_000;
 
 export const keys = {
   lists: ["conversations", "list"] as const,
@@ -34,6 +47,7 @@ export const keys = {
   one: (id: string) => ["conversations", "one", id] as const,
   messages: (id: string) => ["conversations", "messages", id] as const,
   counts: ["conversations", "counts"] as const,
+  search: (query: string) => ["conversations", "search", query] as const,
 };
 
 export function listQuery(filter: Filter) {
@@ -78,6 +92,17 @@ export function messagesQuery(id: string) {
       ),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}
+
+export function searchQuery(query: string) {
+  return infiniteQueryOptions({
+    queryKey: keys.search(query),
+    queryFn: ({ pageParam, signal }): Promise<HitPage> =>
+      unwrap(api.GET("/api/v1/conversations/search", { params: { query: { q: query, cursor: pageParam, limit: HITS_A_PAGE } }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+    staleTime: HITS_FRESH_MS,
   });
 }
 

@@ -4,6 +4,7 @@ import type { Conversation } from "@/platform/api/types";
 export const SHORTCUTS: readonly { keys: string; does: string }[] = [
   { keys: "J", does: "Next conversation" },
   { keys: "K", does: "Previous conversation" },
+  { keys: "/", does: "Search conversations" },
   { keys: "Enter", does: "Open the conversation in focus" },
   { keys: "R", does: "Write a reply" },
   { keys: "N", does: "Write a private note" },

@@ -1,5 +1,5 @@
 import { Button, Group } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { type InfiniteData, useInfiniteQuery, type UseInfiniteQueryResult } from "@tanstack/react-query";
 import { Fragment, type ReactNode } from "react";
 import type { Conversation, Message } from "@/platform/api/types";
 import { activities, NO_ACTIVITY } from "@/platform/realtime/ephemera";
@@ -12,7 +12,8 @@ import { DraftBubble, TypingLine } from "./activity";
 import { MessageBubble } from "./message";
 import { notYetShown, outbox } from "./outbox";
 import { OutgoingBubble } from "./outgoing";
-import { messagesQuery } from "./queries";
+import { type MessagePage, messagesQuery } from "./queries";
+import { useSpotlight } from "./spotlight";
 import styles from "./thread.module.css";
 import { continues } from "./words";
 
@@ -23,7 +24,19 @@ export function Thread({ conversation }: { conversation: Conversation }) {
   if (found.isError) {
     return <Frame><Failed what="The messages could not be loaded" error={found.error} onRetry={() => void found.refetch()} /></Frame>;
   }
-  const messages = found.data.pages.toReversed().flatMap((page) => page.items);
+  return <Loaded conversation={conversation} found={found} />;
+}
+
+type Found = UseInfiniteQueryResult<InfiniteData<MessagePage>>;
+
+function Loaded({ conversation, found }: { conversation: Conversation; found: Found }) {
+  const pages = found.data?.pages ?? [];
+  const messages = pages.toReversed().flatMap((page) => page.items);
+  useSpotlight(conversation.id, messages, {
+    count: pages.length,
+    isFetching: found.isFetchingNextPage,
+    fetchOlder: found.hasNextPage ? () => void found.fetchNextPage() : null,
+  });
   return (
     <Frame>
       {found.hasNextPage && (

@@ -11,6 +11,7 @@ export type Contact = Schemas["ContactView"];
 export type Citation = Schemas["Citation"];
 export type Message = Schemas["MessageView"];
 export type Conversation = Schemas["ConversationView"];
+export type ConversationHit = Schemas["conversations_api_search_SearchHit"];
 export type Status = Conversation["status"];
 export type Document = Schemas["DocumentView"];
 export type Assistant = Schemas["Assistant"];
