@@ -186,6 +186,14 @@ class Agent(Person):
         await self.conversation(preview).click()
         await expect(self.page.get_by_role("log")).to_be_visible()
 
+    async def searches(self, text: str) -> Locator:
+        """Search with the keyboard, from anywhere; returns what is found."""
+        await self.page.keyboard.press("/")
+        box = self.page.get_by_role("textbox", name="Search conversations")
+        await expect(box).to_be_focused()
+        await box.fill(text)
+        return self.page.get_by_role("list", name="Found messages").get_by_role("listitem")
+
     async def presses(self, name: str) -> None:
         """Press a button."""
         await self.page.get_by_role("button", name=name, exact=True).click()
