@@ -25,7 +25,7 @@ def promtool(*arguments: str | Path, folder: Path = ROOT) -> str:
 
 
 def test_the_rules_are_well_formed() -> None:
-    assert "6 rules found" in promtool("check", "rules", RULES)
+    assert "7 rules found" in promtool("check", "rules", RULES)
 
 
 def test_each_alarm_is_raised_when_it_should_be(tmp_path: Path) -> None:
