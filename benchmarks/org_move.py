@@ -101,6 +101,7 @@ class Writers:
         for _ in range(customers):
             async with shards.tx(org_id, SYSTEM) as tx:
                 started = await actions.start(tx, inbox_id, "Bo", None, None)
+                await actions.reply(tx, started.id, uuid4().hex, None, is_private=False)
             writers.conversations.append(started.id)
         return writers
 
