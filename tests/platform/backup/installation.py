@@ -14,7 +14,7 @@ from dana.platform.backup.restoring import Order, Restored, restore
 from dana.platform.backup.taking import Taken, Wish, take
 from dana.platform.backup.tools import Progress
 from dana.platform.database import address, login_of
-from dana.platform.local.postgres import Postgres
+from dana.platform.local.postgres import FAST_AND_FORGETFUL, Postgres
 from dana.platform.local.valkey import Valkey
 from dana.platform.migrations import migrate_shard
 from dana.platform.secrets import Secrets
@@ -50,7 +50,7 @@ class Installation:
             await catch_up(self.backups, name, dsn)
 
     async def restore(self, goal: Goal, name: str = "restored", servers: tuple[str, ...] = ()) -> Restored:
-        order = Order(goal, self.home / name, servers)
+        order = Order(goal, self.home / name, servers, settings=FAST_AND_FORGETFUL)
         return await restore(self.backups, order, self.told.append)
 
     async def now(self) -> datetime:

@@ -26,7 +26,9 @@ from tests.platform.backup.installation import Installation
 PATIENCE_SECONDS = 60
 
 
-async def test_the_receiver_goes_on_where_it_was_killed(installation: Installation) -> None:
+async def test_the_receiver_goes_on_where_it_was_killed_until_it_is_switched_off(
+    installation: Installation,
+) -> None:
     await installation.take()
     process = receiver(installation)
     try:
@@ -42,14 +44,23 @@ async def test_the_receiver_goes_on_where_it_was_killed(installation: Installati
         taken = await installation.take()  # beside the receiver
         assert taken.problems == []
         await until(lambda: len(packed(installation)) > 0)
+        assert newest(installation).name == "1"
+        window = choosing.window(installation.backups, installation.backups.all()[0])
+        assert window.problems == ()
+        assert window.ends_at > moment
+
+        for name, server in (("catalog", installation.first), ("shard2", installation.second)):
+            await receiving.switch_off(installation.backups, name, server.dsn)
+            async with administer(server.dsn) as connection:
+                assert await connection.fetch("select from pg_replication_slots") == []
+        assert process.poll() is None
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
-    assert [stream.name for stream in streams.streams(installation.backups.wal, "catalog")] == ["1"]
-    first = installation.backups.all()[0]
-    window = choosing.window(installation.backups, first)
-    assert window.problems == ()
-    assert window.ends_at > moment
+    again = await installation.take()  # switches it on again
+    assert again.manifest.kind == "full"
+    assert "receiving was switched off" in again.because
+    assert not (installation.backups.wal / OFF).exists()
 
 
 async def test_the_log_goes_on_with_the_new_primary_after_a_fail_over(place: Path) -> None:
@@ -139,27 +150,6 @@ async def test_old_log_goes_first_and_receiving_stops_at_the_limit(installation:
     assert problems == ("catalog: its log was thrown away to save room",)
     stream = Stream(newest(installation).folder)
     assert min(stream.whole()).number == stream.state.kept_from
-
-
-async def test_switched_off_the_server_keeps_nothing_until_the_next_backup(
-    installation: Installation,
-) -> None:
-    await installation.take()
-    process = receiver(installation)
-    try:
-        await until_covered(installation, await installation.note("received"))
-        await receiving.switch_off(installation.backups, "catalog", installation.first.dsn)
-        await receiving.switch_off(installation.backups, "shard2", installation.second.dsn)
-        async with administer(installation.first.dsn) as connection:
-            assert await connection.fetch("select from pg_replication_slots") == []
-        assert (installation.backups.wal / OFF).exists()
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
-    again = await installation.take()
-    assert again.manifest.kind == "full"
-    assert "receiving was switched off" in again.because
-    assert not (installation.backups.wal / OFF).exists()
 
 
 async def switch_segment(installation: Installation) -> None:

@@ -36,8 +36,19 @@ async def test_an_interrupted_run_leaves_nothing_and_the_next_one_works(installa
     assert not killed.exists()
 
 
-async def test_keys_are_private_or_left_out(installation: Installation) -> None:
+async def test_the_manifest_says_everything_and_keys_are_private_or_left_out(
+    installation: Installation,
+) -> None:
     taken = await installation.take()
+    written = json.loads((installation.backups.path(taken.manifest.id) / "manifest.json").read_text())
+    assert set(written["servers"]) == {"catalog", "shard2"}
+    catalog = written["servers"]["catalog"]
+    assert catalog["databases"] == {"catalog": "dana_catalog", "shard1": "dana_shard1"}
+    assert catalog["start_lsn"] < catalog["stop_lsn"]
+    assert written["files"]["servers/catalog/base.tar.gz"]["size_bytes"] > 1_000_000
+    assert {progress.what for progress in installation.told} == {"catalog", "shard2"}
+    assert all(0 < progress.done_bytes <= progress.total_bytes for progress in installation.told)
+
     folder = installation.backups.path(taken.manifest.id) / "secrets"
     names = {"root.key", "member.pem", "visitor.pem", "postgres.password", "valkey.password"}
     assert {path.name for path in folder.iterdir()} == names
@@ -109,18 +120,6 @@ async def test_verifying_by_restoring_reads_everything_and_leaves_nothing(
             files = await connection.fetchval("select count(*) from dana_migrations.applied")
         assert result.rows[name] >= files + 1
     assert os.listdir(place) == ["backups"]  # noqa: PTH208 - a look, not a walk
-
-
-async def test_the_manifest_says_everything(installation: Installation) -> None:
-    taken = await installation.take()
-    written = json.loads((installation.backups.path(taken.manifest.id) / "manifest.json").read_text())
-    assert set(written["servers"]) == {"catalog", "shard2"}
-    catalog = written["servers"]["catalog"]
-    assert catalog["databases"] == {"catalog": "dana_catalog", "shard1": "dana_shard1"}
-    assert catalog["start_lsn"] < catalog["stop_lsn"]
-    assert written["files"]["servers/catalog/base.tar.gz"]["size_bytes"] > 1_000_000
-    assert {progress.what for progress in installation.told} == {"catalog", "shard2"}
-    assert all(0 < progress.done_bytes <= progress.total_bytes for progress in installation.told)
 
 
 async def check(installation: Installation, manifest: Manifest) -> Verified:

@@ -162,8 +162,16 @@ class Backups:
         sync_folder(self.root)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Work alone in the folder; raises BackupError when somebody else does."""
+    def locked(self, *, only_reads: bool = False) -> Iterator[None]:
+        """Work alone in the folder; raises BackupError when somebody else does.
+
+        Who only reads may do so from a copy that nobody can write to, where there is no lock to take.
+        """
+        if not self.root.is_dir():
+            raise BackupError(f"There is no folder {self.root}; say where the backups are with --folder.")
+        if only_reads and not os.access(self.root, os.W_OK):
+            yield
+            return
         with lock(self.root / "lock") as is_ours:
             if not is_ours:
                 raise BackupError("Another `dana backup` works in this folder; try again when it has ended.")

@@ -7,6 +7,7 @@ the live source, and a move that nobody drives any more would keep migrations fr
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import asyncpg
 
@@ -19,7 +20,7 @@ from dana.platform.servers import CATALOG, SEALED_FOR, administer, seal_login, s
 from dana.platform.settings import Settings
 
 MOVING = "dana_move_"
-NOWHERE = "restored.invalid"  # a name that leads nowhere, for ever (RFC 2606)
+NOWHERE = "/nowhere/restored"  # a socket that isn't there: refused at once, without asking the network
 UNREADABLE = bytes(32)  # instead of a sealed address, where the key to seal with isn't known
 
 _SUBSCRIPTIONS = """
@@ -94,7 +95,7 @@ async def close_routes(catalog: str, server: str, shards: Sequence[str], secrets
 
     Else it would lead to the live ones, which know another present.
     """
-    nowhere = f"postgresql://{server}.{NOWHERE}"
+    nowhere = f"postgresql://{quote(f'{NOWHERE}/{server}', safe='')}"
     sealed = secrets.seal(SEALED_FOR, nowhere) if secrets else UNREADABLE
     async with administer(catalog) as connection, connection.transaction():
         await connection.execute(

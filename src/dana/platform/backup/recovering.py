@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,10 +75,11 @@ class Target:
 class Cluster:
     """A cluster's folder, and the server that runs on it for the moment."""
 
-    def __init__(self, folder: Path, binaries: Path, administrator: str) -> None:
+    def __init__(self, folder: Path, binaries: Path, administrator: str, settings: Mapping[str, str]) -> None:
         self._folder = folder
         self._binaries = binaries
         self._administrator = administrator
+        self._settings = settings
         self._account = unprivileged_account()
         self._sockets = Path(tempfile.mkdtemp(prefix="dana-restore-"))
         self._log = self._folder.parent / "restore.log"
@@ -128,7 +129,7 @@ class Cluster:
         self._sockets.chmod(0o700)
         for path in (self._sockets, access, configuration):
             _give(path, self._account)
-        options = _ALWAYS | settings
+        options = _ALWAYS | dict(self._settings) | settings
         options |= {"port": str(PORT), "unix_socket_directories": str(self._sockets), "hba_file": str(access)}
         arguments = ["postgres", "-D", str(self._folder), "-c", f"config_file={configuration}"]
         arguments += [part for name, text in options.items() for part in ("-c", f"{name}={text}")]

@@ -8,9 +8,9 @@ import gzip
 import secrets
 import shutil
 import tarfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -57,6 +57,8 @@ class Order:
     """Only these; all when empty."""
     away: Path = AWAY
     """Where root's PostgreSQL lives when its account can't reach the data folder."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Further settings of the servers while they are restored; tests forgo waiting for the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ async def restore(
     made: list[_Server] = []
     is_done = False
     try:
-        with backups.locked():
+        with backups.locked(only_reads=True):
             choices = choose(backups, order.goal, order.servers)
             _check_room(choices, data_dir)
             for choice in choices:
@@ -180,7 +182,7 @@ def _server(choice: ServerChoice, order: Order) -> _Server:
     account = unprivileged_account()
     home = home_of(folder, account, order.away)
     binaries = reachable(find_binaries(), home, account)
-    return _Server(choice, home, Cluster(home / PARTIAL, binaries, choice.part.administrator))
+    return _Server(choice, home, Cluster(home / PARTIAL, binaries, choice.part.administrator, order.settings))
 
 
 async def _lay(backups: Backups, server: _Server, tell: Tell) -> None:

@@ -154,7 +154,13 @@ class Machine:
         await self._supervisor.start(envoy_program(gateway))
 
     async def _migrate(self) -> None:
-        await migrate(Settings.from_environment())
+        try:
+            await migrate(Settings.from_environment())
+        except OSError as error:
+            raise CannotStartError(
+                f"A shard's server can't be reached: {error}. If it was restored, say where it is now: "
+                "dana backup point SHARD ADDRESS."
+            ) from error
 
     async def _start_services(self) -> None:
         await self._supervisor.start(services_program(int(os.environ["DANA_HTTP_PORT"])))
