@@ -1,5 +1,7 @@
 """The only SQL of knowledge."""
 
+from uuid import UUID
+
 import asyncpg
 
 from dana.contracts.ids import DocumentId
@@ -9,6 +11,7 @@ from dana.services.knowledge.models.documents import MEDIA_TYPES, Kind
 from dana.services.knowledge.models.passages import Passage
 from dana.services.knowledge.models.ranking import Key
 
+_AFTER_ALL = UUID(int=2**128 - 1)
 PART_PASSAGES = 100  # passages whose postings are written by one statement
 
 _VIEW = (
@@ -38,9 +41,8 @@ async def insert_document(
 async def documents_before(tx: Tx, before: DocumentId | None, limit: int) -> list[DocumentView]:
     """Return documents, newest first, from after a given one."""
     rows = await tx.fetch(
-        f"select {_VIEW} from knowledge.documents d where $1::uuid is null or d.id < $1"
-        " order by d.id desc limit $2",
-        before,
+        f"select {_VIEW} from knowledge.documents d where d.id < $1 order by d.id desc limit $2",
+        before or _AFTER_ALL,
         limit,
     )
     return [_view(row) for row in rows]
