@@ -11,13 +11,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
-from zlib import crc32
 
 import asyncpg
 
 from benchmarks import crowd_rows as rows
 from dana.contracts.ids import OrgId
-from dana.services.conversations.models.finding import PIECE_BITS, search_keys
+from dana.services.conversations.models.finding import key_range, search_keys
 
 VOCABULARY = 12_000  # words of each language, most of them rare
 SHORT_WORDS = 200  # with two syllables there are few more
@@ -67,7 +66,7 @@ async def fill(shard: str, conversations: int, owner: Owner) -> None:
             owner.org_id,
             *itertools.islice(small_organizations(owner.org_id), SMALL_ORGANIZATIONS),
         ]
-        await _copy(setup, "organizations", [(org_id, _key_range(org_id)) for org_id in organizations])
+        await _copy(setup, "organizations", [(org_id, key_range(org_id)) for org_id in organizations])
         await _copy(setup, "phrases", [(text, search_keys(owner.org_id, text)) for text in phrases()])
         await _copy(
             setup,
@@ -91,13 +90,13 @@ async def fill(shard: str, conversations: int, owner: Owner) -> None:
 
 def small_organizations(big: OrgId) -> Iterator[OrgId]:
     """Name the others: those that share the big one's range of keys, or one of a few beside it."""
-    ranges = {crc32(big.bytes) >> PIECE_BITS}
+    ranges = {key_range(big)}
     for number in itertools.count(rows.FIRST_ORGANIZATION):
-        key_range = crc32(number.to_bytes(16, "big")) >> PIECE_BITS
+        org_id = OrgId(UUID(int=number))
         if len(ranges) < KEY_RANGES:
-            ranges.add(key_range)
-        if key_range in ranges:
-            yield OrgId(UUID(int=number))
+            ranges.add(key_range(org_id))
+        if key_range(org_id) in ranges:
+            yield org_id
 
 
 def phrases() -> Iterator[str]:
@@ -129,11 +128,6 @@ def _vocabulary(language: str, chance: random.Random) -> list[str]:
             None
         )
     return list(made)
-
-
-def _key_range(org_id: OrgId) -> int:
-    """Return the bits that keys of an organization have in common."""
-    return search_keys(org_id, "a")[0] ^ search_keys(OrgId(UUID(int=0)), "a")[0]
 
 
 async def _copy(connection: asyncpg.Connection, table: str, records: list[tuple[object, ...]]) -> None:

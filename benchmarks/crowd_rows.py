@@ -42,10 +42,12 @@ def organizations(conversations: int, inbox_id: UUID, agent_id: UUID) -> str:
     """Make the organizations, of which number 0 is the big one, and what there is little of."""
     own_inbox = f"case when n = 0 and k = 0 then '{inbox_id}' else crowd.id({BORN_MS}, 1, n * 64 + k) end"
     own_agent = f"case when n = 0 and k = 0 then '{agent_id}' else crowd.id({BORN_MS}, 2, n * 64 + k) end"
+    share = f"{conversations} / 2 / case n when 0 then 1 else {_SMALL} end"
+    ranges = "(select distinct key_range from crowd.organizations)"
     own_range = "(select key_range from crowd.organizations where n = 0)"
     return f"""
   create table crowd.organizations as
-    select n, org_id, key_range, {conversations} / 2 / case n when 0 then 1 else {_SMALL} end + 1 as share,
+    select n, org_id, key_range, {share} + 1 as share,
            array(select {own_inbox} from generate_series(0, case n when 0 then {INBOXES - 1} else 0 end) k)
              as inboxes,
            array(select {own_agent}
@@ -53,10 +55,10 @@ def organizations(conversations: int, inbox_id: UUID, agent_id: UUID) -> str:
       from crowd.organizations_given;
   create table crowd.phrases as
     select r.key_range, id, text, array(select r.key_range # k # own.bits from unnest(keys) k) as keys
-      from crowd.phrases_given, (select distinct key_range from crowd.organizations) r, {own_range} own (bits);
+      from crowd.phrases_given, {ranges} r, {own_range} own (bits);
   create table crowd.faces as
     select r.key_range, id, name, box, array(select r.key_range # k # own.bits from unnest(keys) k) as keys
-      from crowd.faces_given, (select distinct key_range from crowd.organizations) r, {own_range} own (bits);
+      from crowd.faces_given, {ranges} r, {own_range} own (bits);
   create unique index on crowd.organizations (n);
   create unique index on crowd.phrases (key_range, id);
   create unique index on crowd.faces (key_range, id);

@@ -119,10 +119,21 @@ def _draft(who: Actor) -> nouns.Draft:
 async def _begin(tx: Tx, c: Cast) -> None:
     contact = ContactView(id=ContactId(new_id()), name="Carla", email=None, created_at=NOW)
     view = ConversationView(
-        id=ConversationId(new_id()), inbox_id=c.inbox_id, contact=contact, status=Status.OPEN,
-        assignee_id=None, assignee_name=None, last_seq=0, last_text="", last_author=None, unread_count=0, version=1,
-        snoozed_until=None, last_activity_at=NOW, created_at=NOW,
-    )  # fmt: skip
+        id=ConversationId(new_id()),
+        inbox_id=c.inbox_id,
+        contact=contact,
+        status=Status.OPEN,
+        assignee_id=None,
+        assignee_name=None,
+        last_seq=0,
+        last_text="",
+        last_author=None,
+        unread_count=0,
+        version=1,
+        snoozed_until=None,
+        last_activity_at=NOW,
+        created_at=NOW,
+    )
     key = str(uuid4())
     await talk.lock_start(tx, c.inbox_id, key)
     await talk.add_conversation(tx, view, key)

@@ -36,7 +36,14 @@ _IS_DENSE = re.compile(rf"[{_DENSE}]")
 def search_keys(org_id: OrgId, *texts: str) -> list[int]:
     """Return the numbers by which these texts are found in an organization, each once."""
     numbers = dict.fromkeys(key for text in texts for term in terms(text) for key in _numbers(term))
-    return _of_organization(org_id, list(numbers)[:MAX_KEYS])
+    own = key_range(org_id)
+    return [own | number for number in list(numbers)[:MAX_KEYS]]
+
+
+def key_range(org_id: OrgId) -> int:
+    """Return the upper bits of all numbers of an organization."""
+    bits = crc32(org_id.bytes) >> PIECE_BITS << PIECE_BITS
+    return bits - (1 << 32) if bits >= 1 << 31 else bits
 
 
 def findable_texts(seq: int, author: Author, text: str, contact: ContactView) -> list[str]:
@@ -73,7 +80,8 @@ def asked_keys(org_id: OrgId, asked: Iterable[str]) -> list[int]:
     for term in asked:
         found = _numbers(term)
         numbers.update(dict.fromkeys(found if is_dense(term) else found[-1:]))
-    return _of_organization(org_id, list(numbers))
+    own = key_range(org_id)
+    return [own | number for number in numbers]
 
 
 def has_all(asked: Iterable[str], *texts: str) -> bool:
@@ -92,12 +100,6 @@ def is_found(wanted: str, term: str) -> bool:
 def is_dense(term: str) -> bool:
     """Tell whether a term is written in a script without spaces."""
     return _IS_DENSE.match(term) is not None
-
-
-def _of_organization(org_id: OrgId, numbers: list[int]) -> list[int]:
-    bits = crc32(org_id.bytes) >> PIECE_BITS << PIECE_BITS
-    signed = bits - (1 << 32) if bits >= 1 << 31 else bits
-    return [signed | number for number in numbers]
 
 
 @lru_cache(maxsize=CACHED_WORDS)
