@@ -161,12 +161,13 @@ def _check_files(backups: Backups, choice: ServerChoice, tell: Tell) -> None:
     """Compare checksums before anything is built on these files."""
     for manifest in choice.chain:
         folder = backups.path(manifest.id)
-        names = [name for name in manifest.files if _belongs(name, choice.name)]
-        for name in names:
-            file = manifest.files[name]
+        files = {name: file for name, file in manifest.files.items() if _belongs(name, choice.name)}
+        total, done = sum(file.size_bytes for file in files.values()), 0
+        for name, file in files.items():
             if sha256(folder / name) != file.sha256:
                 raise BackupError(f"{folder / name} was changed since the backup; restore an earlier one.")
-            tell(Progress(f"{choice.name}: check", file.size_bytes, file.size_bytes))
+            done += file.size_bytes
+            tell(Progress(f"{choice.name}: check {manifest.id}", done, total))
 
 
 def _belongs(file: str, server: str) -> bool:

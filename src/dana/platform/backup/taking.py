@@ -240,6 +240,12 @@ async def _copy_cluster(
     tool = Tool(arguments, log, known.environment)
     await tool.finish(lambda lines: _tell_progress(source.name, lines, tell))
     log.unlink()
+    size = _size(target)
+    tell(Progress(source.name, size, size))  # an incremental copy ends long before the estimate
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _tell_progress(server: str, lines: list[str], tell: Tell) -> None:

@@ -23,13 +23,16 @@ async def copy_valkey(data_dir: Path, target: Path) -> bool:
     home = data_dir / "valkey"
     if not (home / "valkey.conf").is_file():
         return False
-    client = Valkey(_address(home / "valkey.conf"))
+    settings = _settings(home / "valkey.conf")
+    if not await _is_listening(int(settings["port"])):
+        await asyncio.to_thread(_copy, home, target)  # nobody writes to it
+        return True
+    client = Valkey(f"redis://:{settings['requirepass']}@127.0.0.1:{settings['port']}/0")
     try:
-        if await client.start(wait_seconds=2):
-            await _snapshot(client)
-            await _copy_at_rest(client, home, target)
-        else:
-            _copy(home, target)  # nobody writes to it
+        if not await client.start():
+            raise BackupError("Valkey runs and doesn't answer; see logs/valkey.log.")
+        await _snapshot(client)
+        await _copy_at_rest(client, home, target)
     finally:
         await client.stop()
     return True
@@ -39,6 +42,16 @@ def restore_valkey(source: Path, data_dir: Path) -> None:
     """Give a data folder the files of a backup; the server reads them when it starts."""
     home = data_dir / "valkey"
     _copy(source, home)
+
+
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
 
 
 async def _snapshot(client: Valkey) -> None:
@@ -87,6 +100,5 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source / APPENDED, target / APPENDED)
 
 
-def _address(configuration: Path) -> str:
-    settings = dict(line.split(maxsplit=1) for line in configuration.read_text().splitlines() if " " in line)
-    return f"redis://:{settings['requirepass']}@127.0.0.1:{settings['port']}/0"
+def _settings(configuration: Path) -> dict[str, str]:
+    return dict(line.split(maxsplit=1) for line in configuration.read_text().splitlines() if " " in line)
