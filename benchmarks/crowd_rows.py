@@ -41,7 +41,7 @@ SCHEMA = """
 def organizations(conversations: int, inbox_id: UUID, agent_id: UUID) -> str:
     """Make the organizations, of which number 0 is the big one, and what there is little of."""
     own_inbox = f"case when n = 0 and k = 0 then '{inbox_id}' else crowd.id({BORN_MS}, 1, n * 64 + k) end"
-    own_agent = f"case when n = 0 and k = 0 then '{agent_id}' else crowd.id({BORN_MS}, 2, n * 64 + k) end"
+    own_agent = f"case when n = 0 and k = 1 then '{agent_id}' else crowd.id({BORN_MS}, 2, n * 64 + k) end"
     share = f"{conversations} / 2 / case n when 0 then 1 else {_SMALL} end"
     ranges = "(select distinct key_range from crowd.organizations)"
     own_range = "(select key_range from crowd.organizations where n = 0)"
@@ -51,7 +51,7 @@ def organizations(conversations: int, inbox_id: UUID, agent_id: UUID) -> str:
            array(select {own_inbox} from generate_series(0, case n when 0 then {INBOXES - 1} else 0 end) k)
              as inboxes,
            array(select {own_agent}
-                   from generate_series(0, case n when 0 then {AGENTS} else {SMALL_AGENTS} end - 1) k) as agents
+                   from generate_series(1, case n when 0 then {AGENTS} else {SMALL_AGENTS} end) k) as agents
       from crowd.organizations_given;
   create table crowd.phrases as
     select r.key_range, id, text, array(select r.key_range # k # own.bits from unnest(keys) k) as keys
