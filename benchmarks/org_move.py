@@ -50,7 +50,7 @@ OTHERS = {"shard1": 3, "shard2": 2}
 OTHERS_RATE = 20.0  # of each
 BEFORE_SECONDS = 15.0  # how the others do without a move
 MOST_BEHIND_SECONDS = 1.0  # a customer who could not write makes up for no more than this
-WRITERS_POOL = 16
+WRITERS_POOL = 8  # as many connections to a database as a service has
 
 _FILL = """
 create temporary table filled as
