@@ -71,7 +71,7 @@ async def _targets(server: str) -> list[_Target]:
         shard = await asyncpg.connect(address(server, database=row["database"]))
         conversations = await shard.fetch(
             "select id from conversations.conversations"
-            " where org_id = $1 and status = 'open' and unread_count = 0",
+            " where org_id = $1 and status = 'open' and unread_count = 0 and last_seq > 0",
             row["id"],
         )
         await shard.close()
