@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Conversation, Message } from "@/platform/api/types";
 import type { ConversationEvent } from "@/platform/realtime/frames";
 import { applyEvent } from "./events";
-import { type ConversationPages, type Filter, keys, type MessagePages } from "./queries";
+import { type ConversationPages, type Filter, type Hit, type HitPages, keys, type MessagePages } from "./queries";
 
 const MINUTE = 60_000;
 
@@ -45,6 +45,24 @@ function message(seq: number, conversationId = "a"): Message {
 
 function at(minutes: number): string {
   return new Date(Date.UTC(2026, 0, 1) + minutes * MINUTE).toISOString();
+}
+
+function hit(id: string, seq: number): Hit {
+  return {
+    conversation: conversation(id),
+    seq,
+    author: "customer",
+    author_name: "Amara",
+    is_private: false,
+    created_at: at(seq),
+    excerpt: [{ text: "a ", is_match: false }, { text: "refund", is_match: true }],
+    contact_name: [{ text: "Amara", is_match: false }],
+    contact_email: [],
+  };
+}
+
+function found(...items: Hit[]): HitPages {
+  return { pages: [{ items, next_cursor: null, is_cut_short: false }], pageParams: [undefined] };
 }
 
 /** What the server would answer: the list of all conversations that the filter admits, newest activity first. */
@@ -137,5 +155,27 @@ describe("the messages of a conversation", () => {
     const cache = new QueryClient();
     applyEvent(cache, append(2));
     expect(cache.getQueryData(keys.messages("a"))).toBeUndefined();
+  });
+});
+
+describe("what was found", () => {
+  it("shows each conversation as it is now, in every search, and never an older one", () => {
+    const cache = new QueryClient();
+    for (const query of ["refund", "amara"]) cache.setQueryData(keys.search(query), found(hit("a", 4), hit("b", 2), hit("a", 1)));
+    const resolved = conversation("a", { version: 2, status: "resolved" });
+    applyEvent(cache, { type: "conversation_resolved", conversation: resolved });
+    applyEvent(cache, { type: "conversation_read", conversation: conversation("a", { version: 1 }) });
+    const now = (one: Hit): Hit => ({ ...one, conversation: resolved });
+    for (const query of ["refund", "amara"]) {
+      expect(cache.getQueryData(keys.search(query))).toEqual(found(now(hit("a", 4)), hit("b", 2), now(hit("a", 1))));
+    }
+  });
+
+  it("stays the same object when none of it has changed", () => {
+    const cache = new QueryClient();
+    const shown = found(hit("a", 1));
+    cache.setQueryData(keys.search("refund"), shown);
+    applyEvent(cache, { type: "conversation_read", conversation: conversation("b", { version: 2 }) });
+    expect(cache.getQueryData(keys.search("refund"))).toBe(shown);
   });
 });

@@ -2,7 +2,7 @@ import type { QueryClient } from "@tanstack/react-query";
 import type { Conversation, Message } from "@/platform/api/types";
 import { invalidateSoon, newer } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
-import { type ConversationPages, type Filter, keys, type MessagePages } from "./queries";
+import { type ConversationPages, type Filter, type Hit, type HitPages, keys, type MessagePages } from "./queries";
 
 /** Bring lists, the open conversation and its messages up to date with an event. */
 export function applyEvent(cache: QueryClient, event: DanaEvent): void {
@@ -18,6 +18,7 @@ export function putConversation(cache: QueryClient, conversation: Conversation):
     const filter = key[2] as Filter;
     if (pages) cache.setQueryData(key, placeInList(pages, filter, conversation));
   }
+  cache.setQueriesData<HitPages>({ queryKey: keys.searches }, (pages) => pages && renewHits(pages, conversation));
   invalidateSoon(cache, keys.counts);
 }
 
@@ -44,6 +45,14 @@ export function placeInList(pages: ConversationPages, filter: Filter, conversati
   // Older than all that is loaded, and more exists on the server: it comes with its own page.
   if (at < 0) return known ? { ...pages, pages: rest } : pages;
   return { ...pages, pages: rest.map((page, index) => (index === at ? { ...page, items: insert(page.items, conversation) } : page)) };
+}
+
+/** Show a conversation as it is now wherever it was found: pure. What matched stays as it was found. */
+export function renewHits(pages: HitPages, conversation: Conversation): HitPages {
+  const isOfIt = (hit: Hit) => hit.conversation.id === conversation.id;
+  if (!pages.pages.some((page) => page.items.some(isOfIt))) return pages;
+  const renew = (hit: Hit) => (isOfIt(hit) ? { ...hit, conversation: newer(hit.conversation, conversation) } : hit);
+  return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: page.items.map(renew) })) };
 }
 
 /** Append a message to the newest page: pure. Null when a message before it is missing. */

@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, type InfiniteData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, type InfiniteData, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/platform/api/client";
 import type { Conversation, ConversationHit, Message, Status } from "@/platform/api/types";
 
@@ -31,6 +31,7 @@ export interface HitPage {
   is_cut_short: boolean;
 }
 
+export type HitPages = InfiniteData<HitPage, string | undefined>;
 export type ConversationPages = InfiniteData<ConversationPage, string | undefined>;
 /** The newest page first; messages within a page oldest first. */
 export type MessagePages = InfiniteData<MessagePage, string | undefined>;
@@ -47,6 +48,7 @@ export const keys = {
   one: (id: string) => ["conversations", "one", id] as const,
   messages: (id: string) => ["conversations", "messages", id] as const,
   counts: ["conversations", "counts"] as const,
+  searches: ["conversations", "search"] as const,
   search: (query: string) => ["conversations", "search", query] as const,
 };
 
@@ -103,6 +105,7 @@ export function searchQuery(query: string) {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     staleTime: HITS_FRESH_MS,
+    placeholderData: keepPreviousData,
   });
 }
 

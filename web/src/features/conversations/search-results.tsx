@@ -27,8 +27,8 @@ export function SearchResults({ query, selectedId, onOpen }: Props) {
     <ScrollArea className={styles.scroll} type="auto">
       {found.isPending && <Loading label="Searching" />}
       {found.isError && <Failed what="The search failed" error={found.error} onRetry={() => void found.refetch()} />}
-      {found.isSuccess && hits.length === 0 && !isCutShort && <NothingFound query={query} />}
-      <ul className={styles.items} aria-label="Found messages">
+      {found.isSuccess && !found.isPlaceholderData && hits.length === 0 && !isCutShort && <NothingFound query={query} />}
+      <ul className={styles.items} aria-label="Found messages" aria-busy={found.isPlaceholderData}>
         {hits.map((hit) => (
           <li key={`${hit.conversation.id}-${hit.seq}`}>
             <HitItem
