@@ -81,10 +81,7 @@ async def test_only_members_search_and_only_in_their_organization(
         {"q": "x", "cursor": "nonsense"},
         {"q": "x", "cursor": "WyJhIiwiYiJd"},
         {"q": "x", "cursor": encode_cursor(-5, UUID(int=1))},
-        {
-            "q": "x",
-            "cursor": "WyI5OTk5OTk5OTk5OTk5OTk5OTk5OTkiLCIwMTkwMDAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDEiXQ",
-        },
+        {"q": "x", "cursor": encode_cursor(10**22, UUID(int=1))},
     ],
 )
 async def test_ugly_searches_are_refused_clearly(signed_up: SignedUp, params: dict[str, Any]) -> None:
