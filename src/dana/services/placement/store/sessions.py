@@ -13,14 +13,16 @@ Connection = asyncpg.Connection
 
 END_PATIENCE_MS = 5_000  # how long to wait for the end of another session; it takes a few milliseconds
 
-# Nothing may end a comparison early; and what rows look like as text must not depend on the server.
+# Nothing may end a comparison early, it takes no more than one core from those who work there, and what rows
+# look like as text does not depend on the server.
 _SESSION = """
 select set_config('statement_timeout', '0', false), set_config('transaction_timeout', '0', false),
        set_config('idle_in_transaction_session_timeout', '0', false), set_config('lock_timeout', '5s', false),
        set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),
        set_config('intervalstyle', 'iso_8601', false), set_config('bytea_output', 'hex', false),
        set_config('extra_float_digits', '1', false), set_config('row_security', 'off', false),
-       set_config('search_path', 'pg_catalog', false)"""
+       set_config('search_path', 'pg_catalog', false),
+       set_config('max_parallel_workers_per_gather', '0', false)"""
 
 
 @asynccontextmanager
