@@ -151,7 +151,7 @@ async def is_known(catalog: Connection, org_id: OrgId) -> bool:
 
 
 async def lock_import(catalog: Connection, org_id: OrgId) -> bool:
-    """Keep others from importing the same organization while this session lasts; False when one does."""
+    """Keep others from importing the same organization until the connection ends; False when one does."""
     return bool(
         await catalog.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", f"import {org_id}")
     )
