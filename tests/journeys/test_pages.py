@@ -42,6 +42,7 @@ async def test_every_page(
         await _looks_right(agent)
     await agent.page.get_by_role("button", name="Source 1").click()
     await expect(agent.page.get_by_role("dialog").get_by_text("word for word")).to_be_visible()
+    await expect(agent.page.get_by_role("dialog")).to_have_css("opacity", "1")  # it has faded in
     await _looks_right(agent)
 
 
