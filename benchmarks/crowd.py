@@ -71,7 +71,7 @@ async def fill(shard: str, conversations: int, owner: Owner) -> None:
         await _copy(
             setup,
             "faces",
-            [(name, box, search_keys(owner.org_id, name, f"{box}@example.org")) for name, box in faces()],
+            [(name, box, search_keys(owner.org_id, name, f"{box}@shop.test")) for name, box in faces()],
         )
         await setup.execute(rows.organizations(conversations, owner.inbox_id, owner.agent_id))
         await setup.execute(rows.numbered(conversations))
@@ -106,7 +106,7 @@ def phrases() -> Iterator[str]:
     vocabularies = {language: _vocabulary(language, chance) for language in FREQUENT}
     weights = list(itertools.accumulate(1 / (rank + 2.7) for rank in range(VOCABULARY)))
     for language in chance.choices(list(FREQUENT), SHARES, k=rows.PHRASES - rows.MARKED):
-        words = chance.choices(vocabularies[language], cum_weights=weights, k=chance.randint(2, 7))
+        words = chance.choices(vocabularies[language], cum_weights=weights, k=chance.randint(2, 6))
         yield ("" if language == "ja" else " ").join(words)
 
 

@@ -115,11 +115,11 @@ _SAID = f"""
    and p.id = {MARKED} + crowd.chance(i * 8 + seq, 8) % {PHRASES - MARKED}
   join crowd.phrases q on q.key_range = c.key_range and q.id = crowd.second_phrase(i, seq)
 """
-_TEXT = f"concat_ws(' ', p.text, nullif(q.text, ''), case i % 4 when 0 then {FIRST_ORDER} + i end)"
+_TEXT = f"concat_ws(' ', p.text, nullif(q.text, ''), case i % 8 when 0 then {FIRST_ORDER} + i end)"
 
 CONTACTS = f"""
   insert into conversations.contacts (org_id, id, name, email, created_at)
-  select org_id, contact_id, f.name, f.box || '.' || {FIRST_NUMBER} + i || '@example.org',
+  select org_id, contact_id, f.name, f.box || '.' || {FIRST_NUMBER} + i || '@shop.test',
          to_timestamp(started / 1e3)
     from crowd.conversations c join crowd.faces f on f.key_range = c.key_range and f.id = c.face
 """
@@ -150,7 +150,7 @@ MESSAGES = f"""
          case seq % 2 when 1 then 'Customer' else 'Agent' end, {_TEXT}, seq = 4 and many = 5,
          to_timestamp((started + seq * {PAUSE_MS}) / 1e3), cursor + seq,
          p.keys || q.keys
-           || case i % 4 when 0 then crowd.number_keys(c.key_range, ({FIRST_ORDER} + i)::text) end
+           || case i % 8 when 0 then crowd.number_keys(c.key_range, ({FIRST_ORDER} + i)::text) end
            || f.keys || case seq when 1 then crowd.number_keys(c.key_range, ({FIRST_NUMBER} + i)::text) end
            || conversations.window_keys(org_id, cursor + seq)
     from crowd.conversations c

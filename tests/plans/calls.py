@@ -51,7 +51,7 @@ QUERIES = (
     "xylophone",
     "kilimanjaro the",
     "phone regards",
-    "1000002@example.org",
+    "1000002@shop.test",
     "返品",
     "none",
 )
