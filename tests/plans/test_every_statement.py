@@ -51,7 +51,6 @@ EXEMPT_STORES = {
 }
 MAY_READ_MORE = {
     "backlog": (1_000_000, "all that is due, for the metrics: bounded by the backlog, which is near nothing"),
-    "claim": (1_000_000, "walks past what is postponed; a part of the backlog, too"),
     "searchable_documents": (
         5_000,
         "all documents of an organization, once after each change of its knowledge",

@@ -16,6 +16,8 @@ import pytest
 
 from dana.platform.local.programs import free_port
 
+pytestmark = pytest.mark.xdist_group("up")  # they share one, and the last test ends it
+
 START_SECONDS = 90  # the machine may be busy with other tests
 SIGN_UP = {
     "email": "ana@example.com",
@@ -148,14 +150,12 @@ def test_a_killed_part_comes_back_by_itself(up: Up, name: str) -> None:
     until(lambda: up.pid(name) != before and up.can_sign_in(), START_SECONDS)
 
 
-def test_after_the_first_backup_the_log_is_received(up: Up) -> None:
+def test_from_its_first_backup_on_the_log_is_received_and_a_kill_leaves_nothing_behind(up: Up) -> None:
     assert not (up.data / "logs" / "backup.pid").exists()
     (taken,) = backup(up, "run")
     until(lambda: (up.data / "logs" / "backup.pid").exists() and is_running(up.pid("backup")), START_SECONDS)
     until(lambda: backup(up, "list")[0]["restorable_to"] > taken["ended_at"], START_SECONDS)
 
-
-def test_when_it_is_killed_nothing_is_left_and_the_next_goes_on(up: Up) -> None:
     pids = [*up.pids(), up.pid("backup")]
     up.process.kill()
     up.process.wait()

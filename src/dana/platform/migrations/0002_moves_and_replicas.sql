@@ -9,6 +9,8 @@ create table platform.move_markers (
 
 -- As before, but only for organizations that live here, and for none that is being frozen: it takes the
 -- organization's lock before it looks again, like every writing transaction does. It never waits for one.
+-- The time is read once: compared with a function that may change its mind, no index would leave out what is
+-- postponed.
 create or replace function platform.claim(
   for_group text, for_lane text, at_most int, lease interval, token uuid
 ) returns table (
@@ -17,6 +19,7 @@ create or replace function platform.claim(
 language plpgsql volatile security definer set search_path = pg_catalog as $$
 #variable_conflict use_column
 declare
+  looked_at constant timestamptz := clock_timestamp();
   orgs uuid[];
   cursors bigint[];
   settled uuid[];
@@ -25,8 +28,8 @@ begin
     select d.org_id, d.cursor
       from platform.deliveries d
      where d.consumer_group = for_group and d.lane = for_lane and d.state = 'ready'
-       and d.available_at <= clock_timestamp()
-       and (d.leased_until is null or d.leased_until < clock_timestamp())
+       and d.available_at <= looked_at
+       and (d.leased_until is null or d.leased_until < looked_at)
        and exists (select from platform.org_placement p where p.org_id = d.org_id and p.state = 'active')
        and (d.key is null or not exists (
              select 1 from platform.deliveries earlier
