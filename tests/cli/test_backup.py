@@ -86,7 +86,7 @@ def test_what_is_wrong_is_said_in_one_sentence_before_anything_is_done(operator:
         (("restore", "--to", "latest", "--data", str(target)), "There is no folder "),
         (("reconcile", "--choose", "acme=shard1"), "'acme' is no organization's id"),
         (
-            ("point", "shard1", "postgresql://127.0.0.1:1/"),
+            ("point", "shard1", "--url", "postgresql://127.0.0.1:1/"),
             "There is no shard named shard1 on a server of its",
         ),
     ):

@@ -8,6 +8,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+FROM_INPUT = "-"
+
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -45,6 +47,15 @@ def fail(sentence: str) -> NoReturn:
     """Say one sentence and end with code 1."""
     errors.print(sentence, style="red", soft_wrap=True, markup=False)
     sys.exit(1)
+
+
+def read_address(given: str) -> str:
+    """Return a server's address as given; `-` asks for it, or reads it from a pipe. It holds a password."""
+    if given != FROM_INPUT:
+        return given
+    is_person = sys.stdin.isatty()
+    address = errors.input("Address: ", password=True) if is_person else sys.stdin.readline()
+    return address.strip() or fail("No address was given; it is postgresql://USER:PASSWORD@HOST:PORT.")
 
 
 def _cell(content: Any) -> str:

@@ -110,9 +110,22 @@ def wal(
         work.wal(data, folder, servers or [], limit)
 
 
-@group.command()
-def point(shard: str, url: str, data: Data = HERE) -> None:
-    """Tell the catalog where the server of a restored shard is now (an administrator's address)."""
+@group.command(epilog="Example: dana backup point eu1 < address.txt")
+def point(
+    shard: str,
+    url: Annotated[
+        str,
+        typer.Option(
+            envvar="DANA_SHARD_URL",
+            show_envvar=True,
+            help="The server as its superuser reaches it, postgresql://USER:PASSWORD@HOST:PORT. `-` reads it "
+            "from the standard input, so that no list of processes shows it.",
+        ),
+    ] = "-",
+    data: Data = HERE,
+) -> None:
+    """Tell the catalog where the server of a restored shard is now."""
     from dana.cli.backup import work  # noqa: PLC0415
+    from dana.cli.terminal import read_address  # noqa: PLC0415
 
-    work.point(data, shard, url)
+    work.point(data, shard, read_address(url))

@@ -140,8 +140,7 @@ def explain(restored: Restored) -> None:
         else:
             shard = next(iter(server.databases))
             console.print(f"Start {server.name}: postgres -D {server.cluster} -p PORT", soft_wrap=True)
-            said = f"dana backup point {shard} postgresql://USER:PASSWORD@HOST:PORT/"
-            console.print(f"  and say where it is: {said}", soft_wrap=True)
+            console.print(f"  and say where it is: dana backup point {shard}", soft_wrap=True)
 
 
 def restored_as_json(restored: Restored) -> dict[str, Any]:

@@ -8,13 +8,11 @@ from rich.text import Text
 from dana.cli.shards.desk import at_desk
 from dana.cli.shards.moves import drive_to_the_end
 from dana.cli.shards.showing import show_places, show_shards
-from dana.cli.terminal import console, errors, fail, is_terminal, print_json
+from dana.cli.terminal import console, errors, fail, is_terminal, print_json, read_address
 from dana.services.placement.actions import registry
 from dana.services.placement.actions.adding import add_shard
 from dana.services.placement.actions.desk import Desk
 from dana.services.placement.models.shards import Candidate, ShardView
-
-FROM_INPUT = "-"
 
 
 def list_shards(data_dir: Path) -> None:
@@ -27,10 +25,7 @@ def list_shards(data_dir: Path) -> None:
 
 def add(data_dir: Path, name: str, url: str | None, dedicated_to: str | None) -> None:
     """Add a shard, or change its address."""
-    if url == FROM_INPUT:
-        url = sys.stdin.readline().strip()
-        if not url:
-            fail("The standard input has no address; write postgresql://USER:PASSWORD@HOST:PORT there.")
+    address = read_address(url) if url else None
 
     async def run(desk: Desk) -> ShardView:
         org_id = (await registry.find_organization(desk, dedicated_to)).id if dedicated_to else None
@@ -41,7 +36,7 @@ def add(data_dir: Path, name: str, url: str | None, dedicated_to: str | None) ->
                 if not errors.is_terminal and is_terminal():
                     console.print(f"  {step}")
 
-            await add_shard(desk, name, url, org_id, say)
+            await add_shard(desk, name, address, org_id, say)
         return await registry.show_shard(desk, name)
 
     shard = at_desk(data_dir, run, interrupted="Stopped; nobody is on it yet. Repeat the command to go on.")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dana.platform.gateway import envoy
 from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
-from dana.platform.gateway.routes import ROUTES
+from dana.platform.gateway.routes import CLOSED_PATHS, ROUTES
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local import checks
 from dana.platform.local.envoy import envoy_program
@@ -148,8 +148,8 @@ class Machine:
         )
         keys = Keys(Secrets.load(Path(os.environ.get("DANA_SECRETS", str(place.data_dir / "secrets")))))
         gateway = gateway_of(place, folder, keys)
-        ports = {Upstream.HTTP: "DANA_HTTP_PORT", Upstream.REALTIME: "DANA_REALTIME_PORT"}
-        for upstream, variable in ports.items():
+        for upstream in Upstream:
+            variable = "DANA_REALTIME_PORT" if upstream is Upstream.REALTIME else "DANA_HTTP_PORT"
             envoy.write_endpoints(gateway, upstream, [("127.0.0.1", int(os.environ[variable]))])
         await self._supervisor.start(envoy_program(gateway))
 
@@ -159,7 +159,7 @@ class Machine:
         except OSError as error:
             raise CannotStartError(
                 f"A shard's server can't be reached: {error}. If it was restored, say where it is now: "
-                "dana backup point SHARD ADDRESS."
+                "dana backup point SHARD."
             ) from error
 
     async def _start_services(self) -> None:
@@ -185,6 +185,7 @@ def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
         folder,
         issuers,
         ROUTES,
+        CLOSED_PATHS,
         host=place.host,
         limits=limits_from_environment(),
         trusted_proxies=int(os.environ.get("DANA_TRUSTED_PROXIES", "0")),
