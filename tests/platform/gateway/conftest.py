@@ -10,7 +10,7 @@ import pytest
 
 from dana.platform.gateway import envoy
 from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
-from dana.platform.gateway.routes import ROUTES
+from dana.platform.gateway.routes import CLOSED_PATHS, ROUTES
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local.envoy import envoy_program
 from dana.platform.local.programs import free_port, spawn, stop, wait_until_ready
@@ -28,10 +28,8 @@ def upstreams() -> Iterator[dict[Upstream, int]]:
     socket_server = Server(("127.0.0.1", 0), SocketEcho)
     for server in (http_server, socket_server):
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield {
-        Upstream.HTTP: int(http_server.server_address[1]),
-        Upstream.REALTIME: int(socket_server.server_address[1]),
-    }
+    ports = dict.fromkeys(Upstream, int(http_server.server_address[1]))
+    yield ports | {Upstream.REALTIME: int(socket_server.server_address[1])}
     for server in (http_server, socket_server):
         server.shutdown()
         server.server_close()
@@ -50,7 +48,7 @@ def start_edge(
             Issuer(MEMBER_ISSUER, Auth.MEMBER, keys.jwks(MEMBER_ISSUER)),
             Issuer(VISITOR_ISSUER, Auth.VISITOR, keys.jwks(VISITOR_ISSUER)),
         )
-        gateway = replace(Gateway(free_port(), folder, issuers, ROUTES), limits=limits)
+        gateway = replace(Gateway(free_port(), folder, issuers, ROUTES, CLOSED_PATHS), limits=limits)
         for upstream, port in upstreams.items():
             envoy.write_endpoints(gateway, upstream, [("127.0.0.1", port)])
         program = envoy_program(gateway)

@@ -119,6 +119,16 @@ def test_reading_is_repeated_but_writing_is_not(edge: Edge) -> None:
     assert edge.echo.failures == 0
 
 
+@pytest.mark.parametrize(
+    "path", ["/internal", "/internal/", "/internal/knowledge/search", "/x/../internal/a"]
+)
+def test_what_services_ask_each_other_is_closed(edge: Edge, path: str) -> None:
+    answer = edge.client.post(path, headers=edge.as_member())
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == PROBLEM
+    assert edge.client.get("/internally").status_code == 200
+
+
 def test_odd_paths_are_refused_or_made_plain(edge: Edge) -> None:
     assert edge.client.get("/api/v1/..%2f..%2finternal").status_code == 400
     assert edge.client.get("/api//v1///inboxes").status_code == 401
@@ -187,12 +197,12 @@ def test_an_upstream_may_move_while_the_gateway_runs(
     start_edge: StartEdge, upstreams: dict[Upstream, int]
 ) -> None:
     edge = start_edge(Limits())
-    envoy.write_endpoints(edge.gateway, Upstream.HTTP, [("127.0.0.1", free_port())])
+    envoy.write_endpoints(edge.gateway, Upstream.AUTH, [("127.0.0.1", free_port())])
     time.sleep(0.5)
     answer = edge.client.post("/api/v1/auth/login")
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:dana:problem:unavailable"
-    envoy.write_endpoints(edge.gateway, Upstream.HTTP, [("127.0.0.1", upstreams[Upstream.HTTP])])
+    envoy.write_endpoints(edge.gateway, Upstream.AUTH, [("127.0.0.1", upstreams[Upstream.AUTH])])
     time.sleep(0.5)
     assert edge.client.post("/api/v1/auth/login").status_code == 200
 

@@ -135,7 +135,11 @@ def _virtual_host(gateway: Gateway) -> Config:
     return {
         "name": "dana",
         "domains": ["*"],
-        "routes": [_probe(), *(entry for route in gateway.routes for entry in _routes(route))],
+        "routes": [
+            _probe(),
+            *(_refusal(path) for path in gateway.closed_paths),
+            *(entry for route in gateway.routes for entry in _routes(route)),
+        ],
         "request_headers_to_add": [
             {"header": {"key": ADDRESS_HEADER, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}}
             | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
@@ -152,6 +156,10 @@ def _probe() -> Config:
     return {"match": {"path": PROBE_PATH}, "direct_response": {"status": 204}}
 
 
+def _refusal(path: str) -> Config:
+    return {"match": _below(path), "direct_response": {"status": 404}}
+
+
 def _routes(route: Route) -> list[Config]:
     """Return Envoy's entries of a route: reading may be repeated after any failure, writing must not be."""
     if route.is_websocket:
@@ -166,7 +174,12 @@ def _routes(route: Route) -> list[Config]:
 
 
 def _match(route: Route) -> Config:
-    return {"path" if route.is_exact else "prefix": route.path}
+    return {"path": route.path} if route.is_exact else _below(route.path)
+
+
+def _below(path: str) -> Config:
+    """Match a path and all below it, and not what only begins with the same letters."""
+    return {"prefix": "/"} if path == "/" else {"path_separated_prefix": path}
 
 
 def _entry(route: Route, match: Config, retries: Config) -> Config:

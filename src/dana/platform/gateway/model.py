@@ -25,20 +25,26 @@ class Auth(StrEnum):
 
 
 class Upstream(StrEnum):
-    """Who answers."""
+    """Who answers: one name for each kind of process that `dana run` knows."""
 
-    HTTP = "http"
+    AUTH = "auth"
+    CONVERSATIONS = "conversations"
+    KNOWLEDGE = "knowledge"
+    AI = "ai"
+    PLACEMENT = "placement"
     REALTIME = "realtime"
+    WEB = "web"
+    """Pages, the widget's files, the description of the API, and what belongs to no service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path, or all paths below it; the first that matches is taken."""
+    """One path, or a path with all below it; the first that matches is taken."""
 
     path: str
+    upstream: Upstream
     is_exact: bool = False
     auth: Auth = Auth.NONE
-    upstream: Upstream = Upstream.HTTP
     timeout_seconds: float = 30.0
     body_bytes: int = 1 * MIB
     is_websocket: bool = False
@@ -80,6 +86,8 @@ class Gateway:
     folder: Path
     issuers: tuple[Issuer, ...]
     routes: tuple[Route, ...]
+    closed_paths: tuple[str, ...] = ()
+    """What services keep for each other: refused here with all below it, whoever asks."""
     host: str = "127.0.0.1"
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: int = 0

@@ -4,42 +4,73 @@ from dana.platform.gateway.model import KIB, MIB, Auth, Route, Upstream
 
 UPLOAD_BYTES = 26 * MIB  # 25 MiB for a document, the rest for the multipart frame around it
 MESSAGE_BYTES = 256 * KIB
+SMALL_BYTES = 64 * KIB
+
+CLOSED_PATHS = ("/internal",)
+"""What services ask each other."""
 
 AUTH = (
-    Route("/api/v1/auth/me", is_exact=True, auth=Auth.MEMBER),
-    Route("/api/v1/auth/logout-everywhere", is_exact=True, auth=Auth.MEMBER),
-    Route("/api/v1/auth/", body_bytes=64 * KIB),
-    Route("/.well-known/", body_bytes=KIB),
+    Route("/api/v1/auth/me", Upstream.AUTH, is_exact=True, auth=Auth.MEMBER),
+    Route("/api/v1/auth/logout-everywhere", Upstream.AUTH, is_exact=True, auth=Auth.MEMBER),
+    Route("/api/v1/auth", Upstream.AUTH, body_bytes=SMALL_BYTES),
+    Route("/api/v1/members", Upstream.AUTH, auth=Auth.MEMBER, body_bytes=SMALL_BYTES),
+    Route("/api/v1/invitations", Upstream.AUTH, auth=Auth.MEMBER, body_bytes=SMALL_BYTES),
+    Route("/.well-known/jwks.json", Upstream.AUTH, is_exact=True, body_bytes=KIB),
 )
 
 WIDGET = (
     Route(
-        "/api/v1/widget/conversations/",
+        "/api/v1/widget/conversations",
+        Upstream.CONVERSATIONS,
         auth=Auth.VISITOR,
         body_bytes=MESSAGE_BYTES,
         is_cross_origin=True,
     ),
-    Route("/api/v1/widget/", body_bytes=MESSAGE_BYTES, is_cross_origin=True),
+    Route("/api/v1/widget", Upstream.CONVERSATIONS, body_bytes=MESSAGE_BYTES, is_cross_origin=True),
 )
 
 REALTIME = (
+    Route("/api/v1/realtime", Upstream.REALTIME, is_exact=True, auth=Auth.CLAIMED, is_websocket=True),
+)
+
+CONVERSATIONS = (
+    Route("/api/v1/conversations", Upstream.CONVERSATIONS, auth=Auth.MEMBER, body_bytes=MESSAGE_BYTES),
+    Route("/api/v1/inboxes", Upstream.CONVERSATIONS, auth=Auth.MEMBER),
+)
+
+KNOWLEDGE = (
     Route(
-        "/api/v1/realtime",
-        is_exact=True,
-        auth=Auth.CLAIMED,
-        upstream=Upstream.REALTIME,
-        is_websocket=True,
+        "/api/v1/knowledge/documents",
+        Upstream.KNOWLEDGE,
+        auth=Auth.MEMBER,
+        body_bytes=UPLOAD_BYTES,
+        timeout_seconds=120,
     ),
+    Route("/api/v1/knowledge", Upstream.KNOWLEDGE, auth=Auth.MEMBER),
 )
 
-API = (
-    Route("/api/v1/conversations", auth=Auth.MEMBER, body_bytes=MESSAGE_BYTES),
-    Route("/api/v1/knowledge/documents", auth=Auth.MEMBER, body_bytes=UPLOAD_BYTES, timeout_seconds=120),
-    Route("/api/v1/assistant/try", is_exact=True, auth=Auth.MEMBER, timeout_seconds=90),
-    Route("/api/v1/platform/", auth=Auth.MEMBER, body_bytes=64 * KIB, timeout_seconds=120),
-    Route("/api/", auth=Auth.MEMBER),
+ASSISTANT = (
+    Route("/api/v1/assistant/try", Upstream.AI, is_exact=True, auth=Auth.MEMBER, timeout_seconds=90),
+    Route("/api/v1/assistant", Upstream.AI, auth=Auth.MEMBER),
 )
 
-PAGES = (Route("/", body_bytes=KIB),)
+PLATFORM = (
+    *(
+        Route(
+            f"/api/v1/platform/{name}",
+            Upstream.PLACEMENT,
+            auth=Auth.MEMBER,
+            body_bytes=SMALL_BYTES,
+            timeout_seconds=120,
+        )
+        for name in ("shards", "places", "rebalance", "moves")
+    ),
+    Route("/api/v1/platform", Upstream.WEB, auth=Auth.MEMBER, body_bytes=SMALL_BYTES, timeout_seconds=120),
+)
 
-ROUTES = (*AUTH, *WIDGET, *REALTIME, *API, *PAGES)
+REST = (
+    Route("/api", Upstream.WEB, auth=Auth.MEMBER),
+    Route("/", Upstream.WEB, body_bytes=KIB),
+)
+
+ROUTES = (*AUTH, *WIDGET, *REALTIME, *CONVERSATIONS, *KNOWLEDGE, *ASSISTANT, *PLATFORM, *REST)
