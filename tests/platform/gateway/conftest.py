@@ -10,7 +10,7 @@ import pytest
 
 from dana.platform.gateway import envoy
 from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
-from dana.platform.gateway.routes import CLOSED_PATHS, ROUTES
+from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local.envoy import envoy_program
 from dana.platform.local.programs import free_port, spawn, stop, wait_until_ready
@@ -48,7 +48,9 @@ def start_edge(
             Issuer(MEMBER_ISSUER, Auth.MEMBER, keys.jwks(MEMBER_ISSUER)),
             Issuer(VISITOR_ISSUER, Auth.VISITOR, keys.jwks(VISITOR_ISSUER)),
         )
-        gateway = replace(Gateway(free_port(), folder, issuers, ROUTES, CLOSED_PATHS), limits=limits)
+        gateway = replace(
+            Gateway(free_port(), folder, issuers, ROUTES, CLOSED_PATHS), limits=limits, policies=POLICIES
+        )
         for upstream, port in upstreams.items():
             envoy.write_endpoints(gateway, upstream, [("127.0.0.1", port)])
         program = envoy_program(gateway)

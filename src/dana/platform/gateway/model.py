@@ -1,8 +1,10 @@
-"""What the gateway knows: routes with who may use them, how long, how big, and the limits over all of them.
+"""What the gateway knows: who may use which route, how long, how big, how often, how upstreams are called.
 
-Nothing here speaks a proxy's language; an emitter turns it into one.
+Nothing here speaks a proxy's language; an emitter turns it into one (`envoy`, `kubernetes`).
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 KIB = 1024
 MIB = 1024 * KIB
 PROBE_PATH = "/.gateway/alive"
-"""Answered by the gateway itself, whoever else is away."""
+"""Answered by the gateway itself, whoever else is away; says 503 while the gateway drains."""
+SEGMENT = "[^/]+"
 
 
 class Auth(StrEnum):
@@ -42,6 +45,7 @@ class Route:
     """One path, or a path with all below it; the first that matches is taken."""
 
     path: str
+    """A `*` stands for one segment, and then the path is exact."""
     upstream: Upstream
     is_exact: bool = False
     auth: Auth = Auth.NONE
@@ -50,6 +54,13 @@ class Route:
     is_websocket: bool = False
     is_cross_origin: bool = False
     """Whether pages of other sites may call it: the widget lives on them."""
+    honours_keys: bool = False
+    """Whether POSTs with one Idempotency-Key have one effect, so that such a POST may be repeated."""
+
+    @property
+    def pattern(self) -> str | None:
+        """The path as a regular expression, if it has a `*`."""
+        return SEGMENT.join(map(re.escape, self.path.split("*"))) if "*" in self.path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,95 @@ class Limits:
     address: Limit = Limit(300, 600)
     user: Limit = Limit(100, 200)
     organization: Limit = Limit(1000, 2000)
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """What one client, and all of them, may hold open."""
+
+    connections: int = 18_000  # of all clients; below the descriptors a small machine allows
+    streams: int = 100  # at once on one HTTP/2 connection
+    idle_seconds: float = 300.0
+    socket_idle_seconds: float = 90.0  # heartbeats go every 20 s, so this is a dead peer
+    headers_seconds: float = 10.0
+    request_seconds: float = 300.0  # the largest upload over a slow line
+    headers_kib: int = 32
+    headers: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How patiently a failed attempt is repeated; about four seconds, which is what a restart takes."""
+
+    attempts: int = 8
+    first_pause_seconds: float = 0.1
+    longest_pause_seconds: float = 0.8
+
+
+class Sticky(StrEnum):
+    """What leads to the same process again, as long as that one isn't much busier than the others."""
+
+    NONE = "none"
+    ORGANIZATION = "organization"
+    """Whoever shows no token goes by address."""
+    SESSION = "session"
+    """A browser, by a cookie that the gateway gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """How much may be under way to one upstream; what comes on top hears 503 at once."""
+
+    connections: int = 18_000
+    waiting: int = 4096
+    requests: int = 18_000
+    retries: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Ejection:
+    """When a process gets nothing for a while although it answers its probe."""
+
+    failures: int = 20  # server errors in a row; a database that fails over makes some in every process
+    breaks: int = 4  # connections refused, reset or timed out in a row
+    seconds: float = 5.0  # the first time; longer each time
+    longest_seconds: float = 30.0
+    most_percent: int = 50  # so one process alone is never ejected, and of two only one
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How an upstream's processes are asked whether they are there."""
+
+    path: str | None = "/healthz"
+    """None where it is enough that a connection is accepted."""
+    every_seconds: float = 1.0
+    timeout_seconds: float = 2.0
+    failures: int = 3  # in a row, and it gets nothing more
+    successes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPolicy:
+    """How one upstream is called."""
+
+    sticky: Sticky = Sticky.NONE
+    connect_seconds: float = 1.0
+    idle_seconds: float = 60.0  # shorter than the services', or a request might meet a closing connection
+    breaker: Breaker = field(default_factory=Breaker)
+    ejection: Ejection = field(default_factory=Ejection)
+    probe: Probe = field(default_factory=Probe)
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """That clients come by TLS. The certificate itself is given beside the model, and may change any time."""
+
+    lowest_version: str = "1.2"
+    remember_seconds: int = 365 * 24 * 3600
+    """How long browsers shall refuse to come without TLS."""
+    redirect_port: int | None = None
+    """Where plain HTTP is answered with a redirect, if anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +193,22 @@ class Gateway:
     trusted_proxies: int = 0
     """How many proxies stand before this one and tell the client's address truly."""
     threads: int = 1
+    tls: Tls | None = None
+    clients: Clients = field(default_factory=Clients)
+    retries: Retries = field(default_factory=Retries)
+    policies: Mapping[Upstream, UpstreamPolicy] = field(default_factory=dict)
+    drain_seconds: float = 15.0
+    """How long requests under way may take when the gateway itself is stopped."""
+
+    def policy(self, upstream: Upstream) -> UpstreamPolicy:
+        """Return how an upstream is called."""
+        return self.policies.get(upstream, UpstreamPolicy())
 
     def endpoints_file(self, upstream: Upstream) -> Path:
         """Return the file that says where an upstream is now; rewritten when that changes."""
         return self.folder / f"endpoints-{upstream.value}.json"
+
+    @property
+    def certificate_file(self) -> Path:
+        """The file with the certificate and its key in use; rewritten when they change."""
+        return self.folder / "certificate.json"

@@ -1,6 +1,6 @@
 """Dana's routes, first match first. A path that isn't named here needs a member's token below /api."""
 
-from dana.platform.gateway.model import KIB, MIB, Auth, Route, Upstream
+from dana.platform.gateway.model import KIB, MIB, Auth, Probe, Route, Sticky, Upstream, UpstreamPolicy
 
 UPLOAD_BYTES = 26 * MIB  # 25 MiB for a document, the rest for the multipart frame around it
 MESSAGE_BYTES = 256 * KIB
@@ -20,11 +20,26 @@ AUTH = (
 
 WIDGET = (
     Route(
+        "/api/v1/widget/conversations/*/messages",
+        Upstream.CONVERSATIONS,
+        auth=Auth.VISITOR,
+        body_bytes=MESSAGE_BYTES,
+        is_cross_origin=True,
+        honours_keys=True,
+    ),
+    Route(
         "/api/v1/widget/conversations",
         Upstream.CONVERSATIONS,
         auth=Auth.VISITOR,
         body_bytes=MESSAGE_BYTES,
         is_cross_origin=True,
+    ),
+    Route(
+        "/api/v1/widget/*/conversations",
+        Upstream.CONVERSATIONS,
+        body_bytes=MESSAGE_BYTES,
+        is_cross_origin=True,
+        honours_keys=True,
     ),
     Route("/api/v1/widget", Upstream.CONVERSATIONS, body_bytes=MESSAGE_BYTES, is_cross_origin=True),
 )
@@ -34,6 +49,13 @@ REALTIME = (
 )
 
 CONVERSATIONS = (
+    Route(
+        "/api/v1/conversations/*/messages",
+        Upstream.CONVERSATIONS,
+        auth=Auth.MEMBER,
+        body_bytes=MESSAGE_BYTES,
+        honours_keys=True,
+    ),
     Route("/api/v1/conversations", Upstream.CONVERSATIONS, auth=Auth.MEMBER, body_bytes=MESSAGE_BYTES),
     Route("/api/v1/inboxes", Upstream.CONVERSATIONS, auth=Auth.MEMBER),
 )
@@ -74,3 +96,11 @@ REST = (
 )
 
 ROUTES = (*AUTH, *WIDGET, *REALTIME, *CONVERSATIONS, *KNOWLEDGE, *ASSISTANT, *PLATFORM, *REST)
+
+POLICIES = {
+    # One organization's sockets on one node: fewer nodes have to follow its events.
+    Upstream.REALTIME: UpstreamPolicy(sticky=Sticky.ORGANIZATION, probe=Probe(path=None)),
+    # Its vectors are in the memory of the process that searched for it last.
+    Upstream.KNOWLEDGE: UpstreamPolicy(sticky=Sticky.ORGANIZATION),
+}
+"""How upstreams are called that want it otherwise than the rest."""

@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
-from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit
+from dana.platform.gateway.model import PROBE_PATH, Auth, Gateway, Issuer, Limit
 
 Config = dict[str, Any]
 
-TYPE = "type.googleapis.com/envoy.extensions.filters.http."
+NAMES = "type.googleapis.com/envoy.extensions."
+TYPE = f"{NAMES}filters.http."
 TRUSTED_PREFIX = "x-dana-"
 ORGANIZATION_HEADER = "x-dana-organization"
 USER_HEADER = "x-dana-user"
@@ -27,6 +28,7 @@ def http_filters(gateway: Gateway) -> list[Config]:
     limits = gateway.limits
     by_address: Config = {"remote_address": {}}
     return [
+        _filter("health_check", "health_check.v3.HealthCheck", **_own_probe()),
         _filter("cors", "cors.v3.Cors"),
         _filter("header_mutation", "header_mutation.v3.HeaderMutation", mutations=_strip_trusted_headers()),
         _limit("address", {"remote_address": (by_address, limits.address)}),
@@ -44,8 +46,19 @@ def http_filters(gateway: Gateway) -> list[Config]:
     ]
 
 
+def seconds(count: float) -> str:
+    """Write a duration."""
+    return f"{count:g}s"
+
+
 def _filter(name: str, kind: str, **settings: Any) -> Config:
     return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": TYPE + kind, **settings}}
+
+
+def _own_probe() -> Config:
+    """Answer for the gateway itself: 200, or 503 while it drains."""
+    header = {"name": ":path", "string_match": {"exact": PROBE_PATH}}
+    return {"pass_through_mode": False, "headers": [header]}
 
 
 def _strip_trusted_headers() -> Config:
@@ -114,10 +127,9 @@ def _limit(name: str, limits: dict[str, tuple[Config, Limit]]) -> Config:
 
 def _bucket(limit: Limit) -> Config:
     is_slow = limit.per_second * REFILL_SECONDS < 1
-    tokens, seconds = (
-        (limit.per_second, 1.0) if is_slow else (limit.per_second * REFILL_SECONDS, REFILL_SECONDS)
-    )
-    return {"max_tokens": limit.burst, "tokens_per_fill": round(tokens), "fill_interval": f"{seconds:g}s"}
+    interval = 1.0 if is_slow else REFILL_SECONDS
+    tokens = round(limit.per_second * interval)
+    return {"max_tokens": limit.burst, "tokens_per_fill": tokens, "fill_interval": seconds(interval)}
 
 
 def _always(key: str) -> Config:
