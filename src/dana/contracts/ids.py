@@ -13,6 +13,7 @@ ContactId = NewType("ContactId", UUID)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
 DocumentId = NewType("DocumentId", UUID)
+LongJobId = NewType("LongJobId", UUID)
 EventId = NewType("EventId", UUID)
 
 

@@ -11,6 +11,7 @@ from dana.contracts.ids import (
     ConversationId,
     DocumentId,
     InboxId,
+    LongJobId,
     MessageId,
     UserId,
 )
@@ -70,6 +71,16 @@ class DocumentStatus(StrEnum):
     INDEXING = "indexing"
     SEARCHABLE = "searchable"
     FAILED = "failed"
+
+
+class JobState(StrEnum):
+    """Where a long job stands. The last three are the end."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class Citation(View, frozen=True):
@@ -166,3 +177,28 @@ class DocumentView(View, frozen=True):
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class LongJobView(View, frozen=True):
+    """Work that takes long: how far it has come, and who asked for it."""
+
+    id: LongJobId
+    kind: str
+    about: str
+    """What it works on, in words."""
+    state: JobState
+    done: int
+    total: int | None
+    """Null while it isn't known yet."""
+    problems: int
+    """How many lines or documents could not be dealt with; each has its number and its reason."""
+    error: str | None
+    requested_by: UserId | None
+    requested_by_name: str
+    version: int
+    """Grows with every change, so that a late copy never replaces a newer one."""
+    file_expires_at: datetime | None
+    """Until when its file can be fetched; null where there is none."""
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None

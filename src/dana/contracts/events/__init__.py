@@ -2,7 +2,7 @@
 
 from dana.contracts.events.ai import AnswerProposed
 from dana.contracts.events.auth import MemberChanged, MemberJoined, OrganizationCreated
-from dana.contracts.events.base import Event, event_type
+from dana.contracts.events.base import Event, LongJobAdvanced, event_type
 from dana.contracts.events.conversations import (
     AnswerRequested,
     ConversationAssigned,
@@ -10,6 +10,8 @@ from dana.contracts.events.conversations import (
     ConversationRead,
     ConversationReopened,
     ConversationResolved,
+    ConversationsDeleted,
+    ConversationsJobAdvanced,
     ConversationSnoozed,
     ConversationStarted,
     ConversationTakenOver,
@@ -17,7 +19,12 @@ from dana.contracts.events.conversations import (
     InboxCreated,
     MessageAppended,
 )
-from dana.contracts.events.knowledge import DocumentChanged, DocumentDeleted, DocumentQueued
+from dana.contracts.events.knowledge import (
+    DocumentChanged,
+    DocumentDeleted,
+    DocumentQueued,
+    KnowledgeJobAdvanced,
+)
 
 ALL_EVENTS: tuple[type[Event], ...] = (
     AnswerProposed,
@@ -27,6 +34,8 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     ConversationRead,
     ConversationReopened,
     ConversationResolved,
+    ConversationsDeleted,
+    ConversationsJobAdvanced,
     ConversationSnoozed,
     ConversationStarted,
     ConversationTakenOver,
@@ -35,6 +44,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     DocumentQueued,
     InboxChanged,
     InboxCreated,
+    KnowledgeJobAdvanced,
     MemberChanged,
     MemberJoined,
     MessageAppended,
@@ -56,12 +66,16 @@ __all__ = [
     "ConversationSnoozed",
     "ConversationStarted",
     "ConversationTakenOver",
+    "ConversationsDeleted",
+    "ConversationsJobAdvanced",
     "DocumentChanged",
     "DocumentDeleted",
     "DocumentQueued",
     "Event",
     "InboxChanged",
     "InboxCreated",
+    "KnowledgeJobAdvanced",
+    "LongJobAdvanced",
     "MemberChanged",
     "MemberJoined",
     "MessageAppended",

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from dana.contracts.views import LongJobView
+
 
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A fact. Its organization, id, time and cursor stand in the log beside it, not inside it."""
@@ -16,6 +18,19 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def key(self) -> UUID | None:
         """Name the thing whose events must be consumed in order, such as the conversation."""
         return None
+
+
+class LongJobAdvanced(Event, frozen=True):
+    """A long job was asked for, has come one chunk further, or has ended.
+
+    Each service that has long jobs publishes a class of its own, and consumes it to do the next chunk.
+    """
+
+    job: LongJobView
+
+    def key(self) -> UUID:
+        """Order by job."""
+        return self.job.id
 
 
 @cache

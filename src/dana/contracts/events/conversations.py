@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from dana.contracts.events.base import Event
+from dana.contracts.events.base import Event, LongJobAdvanced
 from dana.contracts.ids import ConversationId, InboxId
 from dana.contracts.views import ConversationView, InboxView, MessageView
 
@@ -86,3 +86,13 @@ class AnswerRequested(Event, frozen=True):
     def key(self) -> UUID:
         """Order by conversation."""
         return self.conversation_id
+
+
+class ConversationsDeleted(Event, frozen=True):
+    """Conversations were deleted with all that was said in them; no list and no search finds them."""
+
+    conversation_ids: tuple[ConversationId, ...]
+
+
+class ConversationsJobAdvanced(LongJobAdvanced, frozen=True):
+    """A long job on conversations has come further."""

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from dana.contracts.events.base import Event
+from dana.contracts.events.base import Event, LongJobAdvanced
 from dana.contracts.ids import DocumentId
 from dana.contracts.views import DocumentView
 
@@ -35,3 +35,7 @@ class DocumentDeleted(Event, frozen=True):
     def key(self) -> UUID:
         """Order by document."""
         return self.document_id
+
+
+class KnowledgeJobAdvanced(LongJobAdvanced, frozen=True):
+    """A long job on knowledge has come further."""
