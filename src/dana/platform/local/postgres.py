@@ -49,7 +49,7 @@ SETTINGS = {
     "max_slot_wal_keep_size": "4GB",  # a reader that stays away must not fill the disk
     "max_worker_processes": "32",
     "max_logical_replication_workers": "16",
-    "max_sync_workers_per_subscription": "4",
+    "max_sync_workers_per_subscription": "2",
     "summarize_wal": "on",  # for incremental backups
     "random_page_cost": "1.1",
     "jit": "off",  # our statements are short; compiling them costs more than it saves
