@@ -16,9 +16,10 @@ from pathlib import Path
 
 from dana.platform.gateway import envoy
 from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
-from dana.platform.gateway.routes import CLOSED_PATHS, ROUTES
+from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local import checks
+from dana.platform.local.certificates import CertificateFiles, tls_from_environment
 from dana.platform.local.envoy import envoy_program
 from dana.platform.local.postgres import postgres_program
 from dana.platform.local.programs import CannotStartError, Program, free_port
@@ -50,7 +51,8 @@ class Place:
         """The address for people."""
         configured = os.environ.get("DANA_PUBLIC_URL")
         shown = "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::") else self.host  # noqa: S104
-        return configured or f"http://{shown}:{self.port}"
+        scheme = "https" if CertificateFiles.from_environment() else "http"
+        return configured or f"{scheme}://{shown}:{self.port}"
 
 
 class Machine:
@@ -63,6 +65,7 @@ class Machine:
         self._say = say
         self._has_own_database = "DANA_DATABASE_URL" not in os.environ
         self._first_backup: asyncio.Task[None] | None = None
+        self._certificate: asyncio.Task[None] | None = None
 
     @classmethod
     def prepare(cls, place: Place, say: Say) -> "Machine":
@@ -91,6 +94,8 @@ class Machine:
             self._first_backup.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._first_backup
+        if self._certificate:
+            self._certificate.cancel()
         await self._supervisor.stop()
         if self._lock:
             self._lock.release()
@@ -151,6 +156,10 @@ class Machine:
         for upstream in Upstream:
             variable = "DANA_REALTIME_PORT" if upstream is Upstream.REALTIME else "DANA_HTTP_PORT"
             envoy.write_endpoints(gateway, upstream, [("127.0.0.1", int(os.environ[variable]))])
+        if files := CertificateFiles.from_environment():
+            files.give(gateway)
+            following = files.follow(gateway, self._say)
+            self._certificate = asyncio.create_task(following, name="follow the certificate")
         await self._supervisor.start(envoy_program(gateway))
 
     async def _migrate(self) -> None:
@@ -189,6 +198,8 @@ def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
         host=place.host,
         limits=limits_from_environment(),
         trusted_proxies=int(os.environ.get("DANA_TRUSTED_PROXIES", "0")),
+        tls=tls_from_environment(),
+        policies=POLICIES,
     )
 
 
