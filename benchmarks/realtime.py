@@ -109,7 +109,7 @@ class Organization:
             is_private=False,
             created_at=now,
         )
-        outbox = Outbox(now)
+        outbox = Outbox(now, "shard1")
         outbox.add(MessageAppended(conversation=self._conversation, message=message))
         self._fanout.committed(self.id, next(self._cursors), outbox)
 

@@ -15,6 +15,7 @@ from typing import cast
 import structlog
 import uvicorn
 
+from dana.platform.bus import Binding, PostgresBinding
 from dana.platform.ephemera import Ephemera
 from dana.platform.errors import Problem
 from dana.platform.fanout import Fanout
@@ -52,6 +53,7 @@ class Dana:
     platform_shards: Shards
     valkey: Valkey
     replicas: Replicas
+    binding: Binding
 
 
 def compose(settings: Settings) -> Dana:
@@ -61,9 +63,12 @@ def compose(settings: Settings) -> Dana:
     ephemera = Ephemera(fanout)
     keys = Keys(settings.secrets)
     replicas = Replicas(settings)
+    binding = PostgresBinding(valkey)
 
     def platform(service: str) -> Platform:
-        return Platform(settings, Shards(settings, service, replicas), keys, valkey, fanout, ephemera)
+        return Platform(
+            settings, Shards(settings, service, replicas), keys, valkey, fanout, ephemera, binding
+        )
 
     names = ("auth", "conversations", "knowledge", "ai", "placement", "realtime")
     platforms = {name: platform(name) for name in names}
@@ -85,6 +90,7 @@ def compose(settings: Settings) -> Dana:
         platform_shards=platform_shards,
         valkey=valkey,
         replicas=replicas,
+        binding=binding,
     )
 
 
@@ -92,10 +98,11 @@ def compose(settings: Settings) -> Dana:
 async def started(dana: Dana) -> AsyncIterator[None]:
     """Run the services' consumers, jobs and sockets for the length of the block."""
     await dana.valkey.start()
+    await dana.binding.start()
     running = [Running(service, platform) for service, platform in dana.services]
     for _, platform in dana.services:
         platform.shards.on_commit.append(platform.fanout.committed)
-        platform.shards.on_commit.extend(service.committed for service in running)
+        platform.shards.on_commit.append(dana.binding.committed)
     upkeep = Scheduler("platform", dana.platform_shards, maintenance(dana.platform_shards))
     await upkeep.start()
     begun: list[Running] = []
@@ -109,6 +116,7 @@ async def started(dana: Dana) -> AsyncIterator[None]:
         for service in reversed(begun):
             await service.stop()
         await dana.platform_shards.close()
+        await dana.binding.stop()
         await dana.replicas.stop()
         await dana.valkey.stop()
 

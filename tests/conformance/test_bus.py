@@ -12,9 +12,8 @@ import pytest
 from dana.contracts.events import MemberChanged, MemberJoined, OrganizationCreated
 from dana.contracts.ids import OrgId, UserId, new_id
 from dana.contracts.views import MemberView, Role
-from dana.platform import bus as bus_module
 from dana.platform import deadletters
-from dana.platform.bus import Bus, Consumer, Envelope, Lane, Worker
+from dana.platform.bus import Bus, Consumer, Envelope, Lane, PostgresBinding, Worker, pace
 from dana.platform.database import Tx
 from dana.platform.identity import SYSTEM
 from dana.platform.settings import Settings
@@ -27,20 +26,21 @@ GROUP = "conformance"  # a group of its own, beside whatever else runs on these 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "FIRST_PAUSE_SECONDS", 0.005)
-    monkeypatch.setattr(bus_module, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(pace, "FIRST_PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(pace, "POLL_SECONDS", 0.05)
 
 
 @asynccontextmanager
 async def running(shards: Shards, *consumers: Consumer | Worker) -> AsyncIterator[Bus]:
-    bus = Bus(GROUP, shards, list(consumers))
-    shards.on_commit.append(bus.committed)
+    binding = PostgresBinding()
+    bus = Bus(GROUP, shards, list(consumers), binding)
+    shards.on_commit.append(binding.committed)
     await bus.start()
     try:
         yield bus
     finally:
         await bus.stop()
-        shards.on_commit.remove(bus.committed)
+        shards.on_commit.remove(binding.committed)
         await _unsubscribe(shards)
 
 
@@ -116,7 +116,7 @@ async def test_effects_of_a_failed_attempt_are_undone_and_the_next_one_counts(
 async def test_poison_is_laid_aside_shown_and_can_be_sent_again(
     shards_of: ShardsOf, org: OrgId, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "MAX_ATTEMPTS", 3)
+    monkeypatch.setattr(pace, "MAX_ATTEMPTS", 3)
     shards, seen = shards_of("conversations"), []
     is_cured = False
 
@@ -174,7 +174,7 @@ async def test_events_of_one_key_come_in_order_though_many_run_at_once(
 async def test_a_dead_workers_event_is_taken_up_by_another(
     shards_of: ShardsOf, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(pace, "LEASE_SECONDS", 0.3)
     shards, seen = shards_of("conversations"), []
     for shard in await shards.names():
         pool = await shards.pool(shard)
@@ -197,7 +197,7 @@ async def test_a_dead_workers_event_is_taken_up_by_another(
 async def test_long_work_keeps_its_lease(
     shards_of: ShardsOf, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(pace, "LEASE_SECONDS", 0.3)
     shards, begun, ended = shards_of("conversations"), [], []
 
     async def work(envelope: Envelope, event: OrganizationCreated) -> None:
@@ -215,7 +215,7 @@ async def test_long_work_keeps_its_lease(
 async def test_a_consumer_whose_lease_ran_out_leaves_no_effects(
     shards_of: ShardsOf, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(pace, "LEASE_SECONDS", 0.2)
     shards, runs = shards_of("conversations"), []
 
     async def consume(tx: Tx, event: OrganizationCreated) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
-from dana.platform import bus as bus_module
 from dana.platform import shards as shards_module
-from dana.platform.bus import Bus, Consumer
+from dana.platform.bus import Bus, Consumer, PostgresBinding, pace
 from dana.platform.database import Tx, address
 from dana.platform.identity import SYSTEM
 from dana.platform.local.postgres import start_postgres
@@ -26,8 +25,8 @@ Seen = list[tuple[OrgId, str]]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(bus_module, "NEW_SHARDS_SECONDS", 0.1)
+    monkeypatch.setattr(pace, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(pace, "NEW_SHARDS_SECONDS", 0.1)
     monkeypatch.setattr(shards_module, "SHARDS_KNOWN_SECONDS", 0.05)
     monkeypatch.setattr(shards_module, "MOVE_PATIENCE_SECONDS", 0.2)
 
@@ -53,7 +52,7 @@ async def seen(own: Settings) -> AsyncIterator[Seen]:
     async def consume(tx: Tx, event: OrganizationCreated) -> None:
         found.append((tx.org_id, event.name))
 
-    bus = Bus(GROUP, shards, [Consumer(OrganizationCreated, consume)])
+    bus = Bus(GROUP, shards, [Consumer(OrganizationCreated, consume)], PostgresBinding())
     await bus.start()
     yield found
     await bus.stop()
@@ -176,18 +175,16 @@ async def test_a_shard_that_is_removed_is_asked_no_more_until_it_is_back(
     async def consume(tx: Tx, event: OrganizationCreated) -> None:
         found.append(event.name)
 
-    bus = Bus("removing", shards, [Consumer(OrganizationCreated, consume)])
+    bus = Bus("removing", shards, [Consumer(OrganizationCreated, consume)], PostgresBinding())
     async with administer(address(own.database_url, database=CATALOG)) as catalog:
         await catalog.execute("insert into platform.shards (name, database) values ('shard8', 'dana_shard8')")
         await bus.start()
         try:
             await until(lambda: "shard8" in {queue.shard for queue in bus._queues})
-            (loop,) = [
-                loop for loop, queue in zip(bus._loops, bus._queues, strict=False) if queue.shard == "shard8"
-            ]
+            (loop,) = [loop for queue, loop in bus._queues.items() if queue.shard == "shard8"]
             await catalog.execute("delete from platform.shards where name = 'shard8'")
             await until(loop.done)
-            assert "shard8" not in {queue.shard for queue in bus._queues}
+            await until(lambda: "shard8" not in {queue.shard for queue in bus._queues})
             await catalog.execute(
                 "insert into platform.shards (name, database, dedicated_to)"
                 " values ('shard8', 'dana_shard8', $1)",

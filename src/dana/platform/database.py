@@ -106,7 +106,7 @@ class Tx(Statements):
         self.shard = shard
         self.actor = actor
         self.now = datetime.now(UTC)
-        self.outbox = Outbox(self.now)
+        self.outbox = Outbox(self.now, shard)
 
     def emit(self, event: Event) -> None:
         """Say what happened; published if and only if this transaction commits."""

@@ -30,10 +30,11 @@ class Pending(NamedTuple):
 class Outbox:
     """What one transaction has to say, in the order in which it is to be seen."""
 
-    __slots__ = ("created_at", "events", "position")
+    __slots__ = ("created_at", "events", "position", "shard")
 
-    def __init__(self, created_at: datetime) -> None:
+    def __init__(self, created_at: datetime, shard: str) -> None:
         self.created_at = created_at
+        self.shard = shard
         self.events: list[Pending] = []
         self.position: Position | None = None
         """Where a replica must have come to show it; known after the commit, on shards with replicas."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from litestar import Router
 
-from dana.platform.bus import Bus, Consumer, Worker
+from dana.platform.bus import Binding, Bus, Consumer, PostgresBinding, Worker
 from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.identity import Keys
@@ -25,6 +25,7 @@ class Platform:
     valkey: Valkey
     fanout: Fanout
     ephemera: Ephemera
+    binding: Binding = field(default_factory=PostgresBinding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,9 @@ class Running:
 
     def __init__(self, service: Service, platform: Platform) -> None:
         self._service = service
-        self._bus = Bus(service.name, platform.shards, service.consumers)
+        self._bus = Bus(service.name, platform.shards, service.consumers, platform.binding)
         self._scheduler = Scheduler(service.name, platform.shards, service.jobs)
         self._shards = platform.shards
-        self.committed = self._bus.committed
 
     async def start(self) -> None:
         """Start in order: what the service needs, its consumers, its jobs."""

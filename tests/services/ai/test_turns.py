@@ -11,6 +11,7 @@ import pytest
 
 from dana.contracts.ids import OrgId, UserId, new_id
 from dana.contracts.views import Role
+from dana.platform.bus import PostgresBinding
 from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.http import make_app
@@ -87,15 +88,15 @@ class Shop:
 async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     valkey = Valkey(settings.redis_url)
     await valkey.start()
-    fanout, keys = Fanout(valkey), Keys(settings.secrets)
+    fanout, keys, binding = Fanout(valkey), Keys(settings.secrets), PostgresBinding()
     platforms = [
-        Platform(settings, Shards(settings, name), keys, valkey, fanout, Ephemera(fanout))
+        Platform(settings, Shards(settings, name), keys, valkey, fanout, Ephemera(fanout), binding)
         for name in ("conversations", "ai")
     ]
     services = [build_conversations(platforms[0]), build_ai(platforms[1], Shelf())]
     running = [Running(service, platform) for service, platform in zip(services, platforms, strict=True)]
     for platform in platforms:
-        platform.shards.on_commit.extend(service.committed for service in running)
+        platform.shards.on_commit.append(binding.committed)
     for service in running:
         await service.start()
 

@@ -9,7 +9,7 @@ import pytest
 
 from dana.contracts.events import MessageAppended, OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
-from dana.platform.bus import Bus, Consumer, Envelope, Lane, Worker
+from dana.platform.bus import Bus, Consumer, Envelope, Lane, PostgresBinding, Worker
 from dana.platform.catalog import Route
 from dana.platform.database import Tx
 from dana.platform.identity import SYSTEM
@@ -152,7 +152,7 @@ async def read(shards: Shards, org_id: OrgId) -> int:
 @asynccontextmanager
 async def consuming(shards: Shards, *consumers: Consumer | Worker) -> AsyncIterator[None]:
     """Run consumers on all shards for the length of the block, and leave no subscription."""
-    bus = Bus("ai", shards, list(consumers))
+    bus = Bus("ai", shards, list(consumers), PostgresBinding())
     await bus.start()
     try:
         yield

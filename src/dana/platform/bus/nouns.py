@@ -1,0 +1,66 @@
+"""The nouns of the bus: lanes, who consumes, and what they are given."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from dana.contracts.events import Event
+from dana.contracts.ids import EventId, OrgId
+from dana.platform.database import Tx
+
+
+class Lane(StrEnum):
+    """Priority classes; each has its own pool, so that none waits behind another."""
+
+    LIVE = "live"
+    SEND = "send"
+    AI = "ai"
+    ANALYTICS = "analytics"
+    BULK = "bulk"
+
+
+# An answer mostly waits for a model server, so many may wait at once.
+SLOTS = {Lane.LIVE: 8, Lane.SEND: 8, Lane.AI: 48, Lane.ANALYTICS: 2, Lane.BULK: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stands around an event."""
+
+    id: EventId
+    org_id: OrgId
+    cursor: int
+    attempt: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Runs in a transaction that also finishes the delivery: its effects happen exactly once."""
+
+    event: type[Event]
+    run: Callable[[Tx, Any], Awaitable[None]]
+    lane: Lane = Lane.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Runs outside any transaction, may take long, and must bear being run twice."""
+
+    event: type[Event]
+    run: Callable[[Envelope, Any], Awaitable[None]]
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One claimed event."""
+
+    envelope: Envelope
+    shard: str
+    token: UUID
+    type: str
+    payload: str
