@@ -5,7 +5,8 @@ told (`on_gap`) when the connection was away, because messages may have passed m
 """
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,14 @@ class CommandError(RuntimeError):
     """The server refused a command: a bug of the caller."""
 
 
+class Script:
+    """A script that the server runs in one piece; it knows it by its digest after the first time."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
 @dataclass(slots=True)
 class _Subscription:
     receive: Callable[[bytes], None]
@@ -36,6 +45,9 @@ class Valkey:
         self._subscriptions: dict[bytes, _Subscription] = {}
         self._commands = Link(url, self._ignore, self._ignore)
         self._feeds = Link(url, self._take_push, self._subscribe_again)
+
+    is_cluster = False
+    """Whether keys lie on several servers, so that only those with the same tag can be used together."""
 
     @property
     def is_connected(self) -> bool:
@@ -72,6 +84,22 @@ class Valkey:
                 raise Unavailable("Valkey can't answer now.")
             raise CommandError(f"{command[0]!s}: {answer}")
         return answer
+
+    async def run(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[Argument], *, within_seconds: float
+    ) -> Any:
+        """Run a script and return its answer; raises what `call` does, and Unavailable after this long."""
+        rest = (len(keys), *keys, *arguments)
+        try:
+            async with asyncio.timeout(within_seconds):
+                try:
+                    return await self.call("EVALSHA", script.digest, *rest)
+                except CommandError as error:
+                    if "NOSCRIPT" not in str(error):
+                        raise
+                    return await self.call("EVAL", script.text, *rest)
+        except TimeoutError:
+            raise Unavailable("Valkey doesn't answer in time.") from None
 
     def send(self, *command: Argument) -> bool:
         """Send a command without waiting; returns whether it left. For what may be lost, such as PUBLISH."""

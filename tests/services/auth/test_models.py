@@ -23,7 +23,6 @@ from dana.services.auth.models import (
     clean_name,
     clean_password,
     judge_refresh,
-    network_of,
 )
 
 
@@ -203,17 +202,3 @@ def test_a_token_proves_its_row_and_generation_only(row: UUID, generation: int, 
 def test_every_text_is_a_token_or_not(text: str) -> None:
     claim = TokenKey(b"k" * 32).read(text)
     assert claim is None or len(claim.proof) == 24
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("nonsense", "unknown"),
-        ("", "unknown"),
-    ],
-)
-def test_who_is_behind_an_address(address: str, network: str) -> None:
-    assert network_of(address) == network

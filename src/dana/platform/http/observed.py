@@ -8,6 +8,7 @@ import structlog
 
 from dana.platform import positions
 from dana.platform.http.asgi import Application, Message, Receive, Scope, Send
+from dana.platform.http.limited import HEADERS as LIMIT_HEADERS
 from dana.platform.positions import ANYTHING, HEADER, Position, Seen
 from dana.platform.telemetry import REQUESTS, request_context
 
@@ -42,7 +43,11 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    *scope["state"].get(LIMIT_HEADERS, ()),
+                ]
                 if known.at is not None:
                     message["headers"].append((HEADER.encode(), str(known.at).encode()))
             await send(message)

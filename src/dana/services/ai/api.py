@@ -9,6 +9,7 @@ from litestar.params import JSONBody, SkipValidation
 
 from dana.contracts.views import Action, Citation, Role
 from dana.platform.errors import Invalid
+from dana.platform.http.limited import limited
 from dana.platform.identity import Member, require
 from dana.services.ai.actions.assistants import assistant_of, change_assistant, shown
 from dana.services.ai.actions.deciding import decide
@@ -56,7 +57,7 @@ def router(desk: Desk) -> Router:
         async with desk.shards.tx(member.org_id, member.actor) as tx:
             return await change_assistant(tx, desk.secrets, data)
 
-    @post("/try", status_code=200)
+    @post("/try", status_code=200, opt=limited("try", cost=10))
     async def try_assistant(member: SignedIn, data: JSONBody[Trial]) -> TrialAnswer:
         """Ask the assistant the way a customer would; nothing is stored or sent."""
         if not data.question.strip() or len(data.question) > QUESTION_LIMIT or "\0" in data.question:

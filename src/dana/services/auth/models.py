@@ -5,7 +5,6 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 import msgspec
@@ -247,19 +246,6 @@ def clean_password(text: str, email: str) -> str:
     if len(set(password)) < PASSWORD_DISTINCT_LEAST or password.lower() in (email, email.partition("@")[0]):
         raise _invalid("password", "This password is too easy to guess.")
     return password
-
-
-def network_of(address: str) -> str:
-    """Name who is behind an address: itself, or the /64 of an IPv6 address, which one person owns whole."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return "unknown"
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64))
 
 
 def _invalid(field: str, detail: str) -> Invalid:

@@ -16,6 +16,7 @@ from dana.contracts.queries import DEFAULT_THRESHOLD, Hit, Quote
 from dana.contracts.views import DocumentView, Role
 from dana.platform.errors import Invalid
 from dana.platform.http import Page, decode_cursor, encode_cursor
+from dana.platform.http.limited import limited
 from dana.platform.identity import Member, require
 from dana.platform.shards import Shards
 from dana.services.knowledge.actions import documents
@@ -79,7 +80,7 @@ class Upload(msgspec.Struct, kw_only=True):
     file: UploadFile
 
 
-@post("/documents", status_code=202, operation_id="upload_document")
+@post("/documents", status_code=202, operation_id="upload_document", opt=limited("upload", cost=5))
 async def upload_document(
     data: Annotated[Upload, Body(media_type=RequestEncodingType.MULTI_PART)],
     member: SignedIn,
@@ -123,7 +124,12 @@ async def list_passages(
     return Page(items=items, next_cursor=encode_cursor(items[-1].ordinal) if len(found) > limit else None)
 
 
-@post("/documents/{document_id:uuid}/retry", status_code=202, operation_id="retry_document")
+@post(
+    "/documents/{document_id:uuid}/retry",
+    status_code=202,
+    operation_id="retry_document",
+    opt=limited("upload", cost=5),
+)
 async def retry_document(document_id: Id, member: SignedIn, shards: Database) -> DocumentView:
     """Try a failed document again."""
     require(member, Role.ADMIN)
@@ -139,7 +145,7 @@ async def delete_document(document_id: Id, member: SignedIn, shards: Database) -
         await documents.delete(tx, DocumentId(document_id))
 
 
-@post("/sample", status_code=202, operation_id="add_sample")
+@post("/sample", status_code=202, operation_id="add_sample", opt=limited("upload", cost=20))
 async def add_sample_documents(member: SignedIn, shards: Database) -> DocumentList:
     """Add the help centre of an imaginary shop, to try things out; articles already there stay."""
     require(member, Role.ADMIN)
@@ -147,7 +153,7 @@ async def add_sample_documents(member: SignedIn, shards: Database) -> DocumentLi
         return DocumentList(items=await add_sample(tx))
 
 
-@get("/search", operation_id="search_knowledge")
+@get("/search", operation_id="search_knowledge", opt=limited("search", cost=5))
 async def search_knowledge(
     member: SignedIn,
     searcher: Searcher,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from dana.platform.database import CatalogTx
 from dana.platform.errors import Limited
+from dana.platform.limits import network_of
 from dana.services.auth import store
-from dana.services.auth.models import network_of
 
 WINDOW_SECONDS = 900.0
 MOST_PER_ADDRESS_AND_EMAIL = 10

@@ -16,7 +16,6 @@ from dana.services.auth.models import ACCESS_SECONDS, IDLE_SECONDS, Opened, Sess
 
 COOKIE = "dana_refresh"
 COOKIE_PATH = "/api/v1/auth"
-ADDRESS_HEADER = "x-client-address"
 BODY_BYTES = 64 * 1024  # like at the gateway
 TEXT_CHARACTERS = 1000  # nothing a person types here is longer; the rules of models.py say more
 
@@ -74,12 +73,6 @@ class Entrance:
 AnEntrance = NamedDependency[SkipValidation[Entrance]]
 SignedIn = NamedDependency[SkipValidation[Member]]
 AnyRequest = Request[Any, Any, Any]
-
-
-def address_of(request: AnyRequest) -> str:
-    """Name the address the request came from: the gateway says it, and lets nobody else say it."""
-    peer = request.client.host if request.client else ""
-    return request.headers.get(ADDRESS_HEADER, peer)
 
 
 async def refuse_other_sites(request: AnyRequest) -> None:

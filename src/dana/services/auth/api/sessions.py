@@ -9,6 +9,7 @@ from litestar.di import Provide
 from litestar.params import JSONBody, PathParameter
 
 from dana.platform.errors import Unauthenticated
+from dana.platform.http.limited import address_of, limited
 from dana.services.auth.actions import accounts, invitations, members, sessions
 from dana.services.auth.api.entrance import (
     BODY_BYTES,
@@ -17,7 +18,6 @@ from dana.services.auth.api.entrance import (
     AnyRequest,
     SignedIn,
     Text,
-    address_of,
     refuse_other_sites,
 )
 from dana.services.auth.models import InvitationCard, Profile, Session
@@ -49,7 +49,7 @@ class Acceptance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: Text
 
 
-@post("/signup", security=PUBLIC)
+@post("/signup", security=PUBLIC, opt=limited("sign-up"))
 async def sign_up(data: JSONBody[SignUp], request: AnyRequest, entrance: AnEntrance) -> Response[Session]:
     """Sign up with a new organization, as its owner."""
     opened = await accounts.sign_up(
@@ -63,7 +63,7 @@ async def sign_up(data: JSONBody[SignUp], request: AnyRequest, entrance: AnEntra
     return entrance.answer(opened, status_code=201)
 
 
-@post("/login", status_code=200, security=PUBLIC)
+@post("/login", status_code=200, security=PUBLIC, opt=limited("sign-in"))
 async def sign_in(data: JSONBody[SignIn], request: AnyRequest, entrance: AnEntrance) -> Response[Session]:
     """Sign in."""
     opened = await accounts.sign_in(
@@ -114,7 +114,7 @@ async def look_up_invitation(entrance: AnEntrance, token: Token) -> InvitationCa
     return InvitationCard(organization_name=found.organization_name, email=found.email, role=found.role)
 
 
-@post("/invitations/{token:str}/accept", security=PUBLIC)
+@post("/invitations/{token:str}/accept", security=PUBLIC, opt=limited("sign-in"))
 async def accept_invitation(
     data: JSONBody[Acceptance],
     request: AnyRequest,

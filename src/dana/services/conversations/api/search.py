@@ -12,6 +12,7 @@ from dana.contracts.ids import MessageId
 from dana.contracts.views import Author, ConversationView
 from dana.platform.errors import Invalid
 from dana.platform.http import decode_cursor, encode_cursor
+from dana.platform.http.limited import limited
 from dana.services.conversations import actions
 from dana.services.conversations.api.parameters import AtDesk, Cursor, Limit
 from dana.services.conversations.models.excerpts import Piece, excerpt, marked
@@ -49,7 +50,7 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
     `next_cursor` goes on there."""
 
 
-@get("/search", operation_id="search_conversations")
+@get("/search", operation_id="search_conversations", opt=limited("search", cost=5))
 async def search_conversations(
     desk: AtDesk, *, q: Query, cursor: Cursor = None, limit: Limit = 20
 ) -> SearchPage:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from dana.contracts.ids import ConversationId
 from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.errors import Missing
+from dana.platform.http.limited import limited
 from dana.platform.identity import SYSTEM, Visitor
 from dana.services.conversations import actions
 from dana.services.conversations.api.parameters import (
@@ -84,7 +85,12 @@ async def widget_settings(public_key: FromPath[str], entrance: AtEntrance) -> Wi
     )
 
 
-@post("/{public_key:str}/conversations", operation_id="start_conversation", security=[])
+@post(
+    "/{public_key:str}/conversations",
+    operation_id="start_conversation",
+    security=[],
+    opt=limited("conversation"),
+)
 async def start_conversation(
     public_key: FromPath[str],
     entrance: AtEntrance,
