@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dana.platform.backup import choosing
+from dana.platform.backup import choosing, watching
 from dana.platform.backup.choosing import Goal
 from dana.platform.backup.folder import PARTIAL, BackupError, Manifest
 from dana.platform.backup.verifying import Verified, verify, verify_by_restoring
@@ -120,6 +120,31 @@ async def test_verifying_by_restoring_reads_everything_and_leaves_nothing(
             files = await connection.fetchval("select count(*) from dana_migrations.applied")
         assert result.rows[name] >= files + 1
     assert os.listdir(place) == ["backups"]  # noqa: PTH208 - a look, not a walk
+
+
+async def test_the_metrics_say_how_old_the_newest_sound_backup_and_the_log_are(
+    installation: Installation,
+) -> None:
+    watching.measure(installation.backups)
+    assert newest() == 0
+    taken = await installation.take()
+    await installation.catch_up()
+    watching.measure(installation.backups)
+    assert newest() == taken.manifest.began_at.timestamp()
+    received = {
+        sample.labels["server"]: sample.value for sample in next(iter(watching.RECEIVED.collect())).samples
+    }
+    assert set(received) == {"catalog", "shard2"}
+    assert min(received.values()) > newest()
+
+    (installation.backups.path(taken.manifest.id) / "servers" / "shard2" / "base.tar.gz").unlink()
+    watching.measure(installation.backups)
+    assert newest() == 0
+
+
+def newest() -> float:
+    (sample,) = next(iter(watching.NEWEST.collect())).samples
+    return sample.value
 
 
 async def check(installation: Installation, manifest: Manifest) -> Verified:
