@@ -22,6 +22,11 @@ VENV = ROOT / ".venv"
 STEPS = VENV / "steps"
 LOG = ROOT / ".venv.log"
 PYTHON = VENV / "bin" / "python"
+# What RabbitMQ's package depends on, without what it needs only as a service: Erlang, whole.
+RABBITMQ = ["rabbitmq-server", "erlang-base", "erlang-asn1", "erlang-crypto", "erlang-eldap", "erlang-ftp"]
+RABBITMQ += ["erlang-inets", "erlang-mnesia", "erlang-os-mon", "erlang-parsetools", "erlang-public-key"]
+RABBITMQ += ["erlang-runtime-tools", "erlang-snmp", "erlang-ssl", "erlang-syntax-tools", "erlang-tftp"]
+RABBITMQ += ["erlang-tools", "erlang-xmerl"]
 TAIL_LINES = 25
 TICK_SECONDS = 0.2
 QUIET_SECONDS = 10.0  # without a terminal, a sign of life this often
@@ -47,7 +52,7 @@ def main() -> None:
     """Run every step that is due."""
     parser = argparse.ArgumentParser(description="Set Dana up in .venv.")
     parser.add_argument(
-        "--tests", action="store_true", help="also what the tests need: Chromium, etcd, promtool"
+        "--tests", action="store_true", help="also what the tests need: Chromium, etcd, promtool, RabbitMQ"
     )
     wanted = parser.parse_args()
     fcntl.flock(
@@ -78,6 +83,7 @@ def steps(*, for_tests: bool) -> list[Step]:
         Step("Chromium for the tests", [], install_chromium),
         Step("etcd for the tests", [], lambda progress: unpack(progress, "etcd-server", "etcd")),
         Step("promtool for the tests", [], lambda progress: unpack(progress, "prometheus", "promtool")),
+        Step("RabbitMQ for the tests", [], unpack_rabbitmq),
     ]
     return every + (tests if for_tests else [])
 
@@ -174,18 +180,38 @@ def unpack(progress: "Progress", package: str, program: str) -> None:
     link = VENV / "bin" / program
     if shutil.which(program) or link.exists():
         return
-    apt = shutil.which("apt-get")
-    if apt is None:
-        raise StepFailedError(f"{program} is missing: install it first (in Debian it is in {package}).")
-    folder = VENV / "debian" / package
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if os.geteuid() == 0:
-        progress.run([apt, "update", "-q"])
-    progress.run([apt, "download", "-q", package], folder)
-    progress.run(["dpkg-deb", "--extract", next(folder.glob("*.deb")).name, "."], folder)
+    folder = _extract(progress, package, (package,), f"{program} is missing")
     link.unlink(missing_ok=True)
     link.symlink_to(os.path.relpath(folder / "usr" / "bin" / program, link.parent))
+
+
+def unpack_rabbitmq(progress: "Progress") -> None:
+    """Put RabbitMQ and its Erlang into one folder, from which `local/rabbitmq.py` starts it."""
+    places = (Path("/"), VENV / "debian" / RABBITMQ[0])
+    if any(
+        (place / "usr/lib/rabbitmq/lib").exists() and (place / "usr/lib/erlang").exists() for place in places
+    ):
+        return
+    _extract(progress, RABBITMQ[0], RABBITMQ, "RabbitMQ is missing")
+
+
+def _extract(progress: "Progress", name: str, packages: Iterable[str], problem: str) -> Path:
+    """Unpack Debian packages into a folder of their own; one that is there is whole."""
+    apt = shutil.which("apt-get")
+    if apt is None:
+        raise StepFailedError(f"{problem}: install it first (in Debian it is in {name}).")
+    folder = VENV / "debian" / name
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if os.geteuid() == 0:
+        progress.run([apt, "update", "-q"])
+    progress.run([apt, "download", "-q", *packages], partial)
+    for archive in sorted(partial.glob("*.deb")):
+        progress.run(["dpkg-deb", "--extract", archive.name, "."], partial)
+        archive.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    return partial.rename(folder)
 
 
 class Progress:
