@@ -22,7 +22,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 SIGNS: dict[str, Callable[[list[bytes]], bool]] = {
-    "services": lambda command: b"serve" in command,
+    "services": lambda command: b"run" in command and b"all" in command,
     "valkey": lambda command: Path(command[0].decode()).name.startswith("valkey"),
     "gateway": lambda command: Path(command[0].decode()).name == "envoy",
     "postgres": lambda command: Path(command[0].decode()).name == "postgres",

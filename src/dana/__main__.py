@@ -50,11 +50,24 @@ def up(
 
 
 @cli.command()
-def serve() -> None:
-    """Run the services in this process, as the DANA_… variables say."""
-    from dana.cli.serve import serve as run  # noqa: PLC0415
+def run(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SERVICE…",
+            help="auth, conversations, knowledge, ai, placement, realtime, web (pages and the API's "
+            "description), or all.",
+        ),
+    ] = None,
+) -> None:
+    """Run some services in this process, as the DANA_… variables say.
 
-    run()
+    Each may run in any number of processes. They find each other by the database, by Valkey or RabbitMQ, and
+    by the gateway's endpoint files (or DANA_KNOWLEDGE_URL). `dana up --split` starts them all on one machine.
+    """
+    from dana.cli.run import run as start  # noqa: PLC0415
+
+    start(services or [])
 
 
 @cli.command()

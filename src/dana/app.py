@@ -1,52 +1,51 @@
-"""The composition: which services there are, what each asks of the others, and how they run in one process.
+"""The composition: which services a process runs, what each asks of the others, and how they run together.
 
-settings ─► Valkey, fan-out, keys ─► one Platform per service (its own database role)
-         ─► services ─► one HTTP application, their consumers, jobs and sockets
+settings, names ─► Valkey, fan-out, keys ─► one Platform per service (its own database role)
+                ─► services ─► one HTTP application, their consumers, jobs and sockets
 """
 
 import asyncio
 import contextlib
 import signal
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import cast
 
-import structlog
-import uvicorn
+import msgspec
 
+from dana.contracts.queries import Knowledge
 from dana.platform.bus import Binding, PostgresBinding
 from dana.platform.ephemera import Ephemera
 from dana.platform.errors import Problem
 from dana.platform.fanout import Fanout
+from dana.platform.gateway.model import Upstream
 from dana.platform.http import make_app
+from dana.platform.http.app import describe
 from dana.platform.http.asgi import Application
+from dana.platform.http.serving import serve_http
 from dana.platform.http.static import Static
+from dana.platform.http.web import description_router
 from dana.platform.identity import Keys
 from dana.platform.jobs import Scheduler
 from dana.platform.maintenance import maintenance
 from dana.platform.pools import connection_of
+from dana.platform.questions.asking import Asking, RemoteKnowledge
+from dana.platform.questions.directory import Directory
+from dana.platform.questions.tokens import ServiceTokens
 from dana.platform.replicas import Replicas
 from dana.platform.service import Platform, Running, Service
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.platform.valkey import Valkey
-from dana.services.ai.service import build as build_ai
-from dana.services.auth.service import build as build_auth
-from dana.services.conversations.service import build as build_conversations
-from dana.services.knowledge.service import build as build_knowledge
-from dana.services.placement.service import build as build_placement
-from dana.services.realtime.service import build as build_realtime
 
-DRAIN_SECONDS = 8
-BACKLOG_CONNECTIONS = 2048
-
-log = structlog.get_logger(__name__)
+ALL = tuple(Upstream)
+UPKEEP_BESIDE = Upstream.PLACEMENT
+"""The shards' upkeep runs where this does, so that it runs in few processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dana:
-    """All services of a process, wired but not yet running."""
+    """The services of a process, wired but not yet running."""
 
     http: Application
     services: list[tuple[Service, Platform]]
@@ -54,10 +53,12 @@ class Dana:
     valkey: Valkey
     replicas: Replicas
     binding: Binding
+    asking: Asking
+    has_upkeep: bool
 
 
-def compose(settings: Settings) -> Dana:
-    """Wire all services. Nothing is connected before it is started or used."""
+def compose(settings: Settings, names: Collection[str] = ALL) -> Dana:
+    """Wire some services. Nothing is connected before it is started or used."""
     valkey = Valkey(settings.redis_url)
     fanout = Fanout(valkey)
     ephemera = Ephemera(fanout)
@@ -70,28 +71,30 @@ def compose(settings: Settings) -> Dana:
             settings, Shards(settings, service, replicas), keys, valkey, fanout, ephemera, binding
         )
 
-    names = ("auth", "conversations", "knowledge", "ai", "placement", "realtime")
-    platforms = {name: platform(name) for name in names}
-    knowledge, answers = build_knowledge(platforms["knowledge"])
-    services = [
-        build_auth(platforms["auth"]),
-        build_conversations(platforms["conversations"]),
-        knowledge,
-        build_ai(platforms["ai"], answers),
-        build_placement(platforms["placement"]),
-        build_realtime(platforms["realtime"]),
-    ]
+    asking = _asking(settings, names)
+    services = _services(platform, names, RemoteKnowledge(asking))
     platform_shards = Shards(settings, "realtime")
-    routers = [router for service in services for router in service.routers]
-    http = make_app(routers, keys, readiness(platform_shards), settings.public_url)
-    return Dana(
-        http=cast("Application", Static(http, settings.web_dir, settings.widget_dir)),
-        services=[(service, platforms[service.name]) for service in services],
-        platform_shards=platform_shards,
-        valkey=valkey,
-        replicas=replicas,
-        binding=binding,
-    )
+    routers = [router for service, _ in services for router in service.routers]
+    http = make_app(routers, keys, readiness(platform_shards))
+    if Upstream.WEB in names:
+        http = cast("Application", Static(http, settings.web_dir, settings.widget_dir))
+    return Dana(http, services, platform_shards, valkey, replicas, binding, asking, UPKEEP_BESIDE in names)
+
+
+def describe_all(settings: Settings) -> bytes:
+    """Return the description of the API of all services (OpenAPI 3.1), wherever they run."""
+    valkey = Valkey(settings.redis_url)
+    fanout = Fanout(valkey)
+    keys = Keys(settings.secrets)
+
+    def platform(service: str) -> Platform:
+        return Platform(
+            settings, Shards(settings, service), keys, valkey, fanout, Ephemera(fanout), PostgresBinding()
+        )
+
+    services = _services(platform, ALL, RemoteKnowledge(_asking(settings, ALL)), will_run=False)
+    routers = [router for service, _ in services for router in service.routers]
+    return msgspec.json.encode(describe(routers, keys, settings.public_url))
 
 
 @contextlib.asynccontextmanager
@@ -103,7 +106,9 @@ async def started(dana: Dana) -> AsyncIterator[None]:
     for _, platform in dana.services:
         platform.shards.on_commit.append(platform.fanout.committed)
         platform.shards.on_commit.append(dana.binding.committed)
-    upkeep = Scheduler("platform", dana.platform_shards, maintenance(dana.platform_shards))
+    upkeep = Scheduler(
+        "platform", dana.platform_shards, maintenance(dana.platform_shards) if dana.has_upkeep else []
+    )
     await upkeep.start()
     begun: list[Running] = []
     try:
@@ -115,50 +120,22 @@ async def started(dana: Dana) -> AsyncIterator[None]:
         await upkeep.stop()
         for service in reversed(begun):
             await service.stop()
+        await dana.asking.close()
         await dana.platform_shards.close()
         await dana.binding.stop()
         await dana.replicas.stop()
         await dana.valkey.stop()
 
 
-async def serve(settings: Settings, on_ready: Callable[[], None]) -> None:
+async def serve(settings: Settings, names: Collection[str], on_ready: Callable[[], None]) -> None:
     """Run until SIGTERM, SIGINT or cancellation; then drain and stop in reverse order."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    dana = compose(settings)
+    dana = compose(settings, names)
     async with started(dana):
-        server = _Server(
-            uvicorn.Config(
-                dana.http,
-                host=settings.http_host,
-                port=settings.http_port,
-                loop="none",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,  # the gateway says in a header of its own where a request is from
-                backlog=BACKLOG_CONNECTIONS,
-                timeout_keep_alive=75,  # longer than the gateway's: it never meets a closing connection
-                timeout_graceful_shutdown=DRAIN_SECONDS,
-            )
-        )
-        serving = asyncio.create_task(server.serve())
-        listening = asyncio.create_task(server.is_listening.wait())
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
-            on_ready()
-            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            server.should_exit = True
-            await serving
-            for task in (listening, stopping):
-                task.cancel()
+        await serve_http(dana.http, settings.http_host, settings.http_port, on_ready, stop)
 
 
 def readiness(shards: Shards) -> Callable[[], Awaitable[dict[str, str]]]:
@@ -189,19 +166,56 @@ def readiness(shards: Shards) -> Callable[[], Awaitable[dict[str, str]]]:
     return missing
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to `serve`, and says when it listens."""
+def _services(
+    platform_of: Callable[[str], Platform],
+    names: Collection[str],
+    knowledge: Knowledge,
+    *,
+    will_run: bool = True,
+) -> list[tuple[Service, Platform]]:
+    """Build services in the order in which they start; those that are only described load no model.
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_listening = asyncio.Event()
+    `knowledge` is asked where it doesn't run in this process.
+    """
+    services = []
+    for name in ALL:
+        if name not in names:
+            continue
+        platform = platform_of(name)
+        if name is Upstream.KNOWLEDGE:
+            from dana.services.knowledge.service import build as build_knowledge  # noqa: PLC0415
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port; a port in use ends the process with a clear log line."""
-        await super().startup(sockets)
-        self.is_listening.set()
+            service, knowledge = build_knowledge(platform, has_model=will_run)
+        elif name is Upstream.AI:
+            from dana.services.ai.service import build as build_ai  # noqa: PLC0415
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
+            service = build_ai(platform, knowledge)
+        else:
+            service = _build(name, platform)
+        services.append((service, platform))
+    return services
+
+
+def _build(name: Upstream, platform: Platform) -> Service:
+    """Build a service that asks nobody; what it is made of is imported only now, where it is wanted."""
+    match name:
+        case Upstream.AUTH:
+            from dana.services.auth.service import build  # noqa: PLC0415
+        case Upstream.CONVERSATIONS:
+            from dana.services.conversations.service import build  # noqa: PLC0415
+        case Upstream.PLACEMENT:
+            from dana.services.placement.service import build  # noqa: PLC0415
+        case Upstream.REALTIME:
+            from dana.services.realtime.service import build  # noqa: PLC0415
+        case _:
+            build = _build_web
+    return build(platform)
+
+
+def _build_web(platform: Platform) -> Service:
+    settings = platform.settings
+    return Service(name=Upstream.WEB, routers=[description_router(lambda: describe_all(settings))])
+
+
+def _asking(settings: Settings, names: Collection[str]) -> Asking:
+    return Asking("+".join(sorted(names)), Directory.of(settings), ServiceTokens(settings.secrets))

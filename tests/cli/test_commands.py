@@ -57,7 +57,7 @@ def lines(run: subprocess.CompletedProcess[str]) -> list[Any]:
 
 def test_help_names_every_command(settings: Settings) -> None:
     said = dana(settings, "--help").stdout
-    for command in ("up", "serve", "migrate", "doctor", "openapi", "events", "eval", "admins"):
+    for command in ("up", "run", "migrate", "doctor", "openapi", "events", "eval", "admins"):
         assert f" {command} " in said
 
 
@@ -121,13 +121,23 @@ def test_a_file_that_is_no_squad_is_refused_in_one_sentence(settings: Settings, 
     assert "Traceback" not in run.stderr
 
 
-def test_serving_without_settings_says_what_is_missing(settings: Settings) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "dana", "serve"],
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"]},
-        check=False,
+def alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dana", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, check=False
     )
+
+
+def test_running_without_settings_says_what_is_missing() -> None:
+    run = alone("run", "all")
     assert run.returncode == 1
     assert run.stderr.strip() == "Set DANA_DATABASE_URL first; `dana up` does that for you."
+
+
+def test_running_something_unknown_says_what_there_is() -> None:
+    there = "auth, conversations, knowledge, ai, placement, realtime, web"
+    run = alone("run", "auth", "mail")
+    assert run.returncode == 1
+    assert run.stderr.strip() == f"There is no service 'mail'; there are {there}, and all."
+    assert alone("run").stderr.strip() == f"Say what to run: {there}, or all."
+    assert alone("run", "--help").returncode == 0

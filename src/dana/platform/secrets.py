@@ -6,7 +6,9 @@ column needs no new secret.
 
 import base64
 import os
+import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,13 +67,19 @@ class Secrets:
 
 
 def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
-    if path.exists():
+    """Read a secret, or make it; of several processes that start at once, one makes it for all."""
+    with suppress(FileNotFoundError):
         return path.read_bytes()
-    content = make()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    return content
+    own = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(make())
+        with suppress(FileExistsError):
+            os.link(own, path)  # whole or not at all
+    finally:
+        own.unlink()
+    return path.read_bytes()
 
 
 def _signing_key(path: Path) -> ec.EllipticCurvePrivateKey:

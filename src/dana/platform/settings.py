@@ -28,7 +28,18 @@ class Settings:
     """Connections of one service to one database."""
     allow_private_providers: bool = True
     """Whether a model provider may live in a private network, such as a local model server."""
+    limits_factor: float = 1.0
+    """By how much more (or less) everybody may ask for than the plan says."""
     environment: str = "local"
+    knowledge_url: str = ""
+    """Where knowledge answers other services; empty where the gateway's endpoint files say it."""
+    rabbitmq_url: str = ""
+    """The broker between services; empty where PostgreSQL and Valkey do for that."""
+
+    @property
+    def gateway_dir(self) -> Path:
+        """The folder of the gateway's files on this machine."""
+        return self.data_dir / "gateway"
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -51,5 +62,8 @@ class Settings:
             realtime_port=int(env.get("DANA_REALTIME_PORT", "0")),
             pool_size=int(env.get("DANA_POOL_SIZE", "8")),
             allow_private_providers=env.get("DANA_ALLOW_PRIVATE_PROVIDERS", "true") == "true",
+            limits_factor=float(env.get("DANA_LIMITS_FACTOR", "1")),
             environment=env.get("DANA_ENVIRONMENT", "local"),
+            knowledge_url=env.get("DANA_KNOWLEDGE_URL", "").rstrip("/"),
+            rabbitmq_url=env.get("DANA_RABBITMQ_URL", ""),
         )

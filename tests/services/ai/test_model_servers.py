@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from dana.platform.breakers import FAILURES_TO_OPEN, PAUSE_SECONDS, Breakers
 from dana.platform.network import NetworkInTransactionError, open_transactions
-from dana.services.ai.adapters.breaker import FAILURES_TO_OPEN, PAUSE_SECONDS, Breakers
 from dana.services.ai.adapters.failures import ModelFailure
 from dana.services.ai.adapters.models import ModelServers
 from dana.services.ai.adapters.network import reachable

@@ -1,6 +1,6 @@
 """The HTTP application of a process: the routes of its services and what every process answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from litestar import Litestar, Request, Response, Router, get
@@ -9,8 +9,8 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Guard
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dana.platform.errors import Problem, Unauthenticated
@@ -28,8 +28,8 @@ Ready = Callable[[], Awaitable[dict[str, str]]]
 """Tells what is not ready, by part, with the reason; empty when all is."""
 
 
-def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = "/") -> Application:
-    """Build the application of some services' routers."""
+def make_app(routers: list[Router], keys: Keys, ready: Ready, guards: Sequence[Guard] = ()) -> Application:
+    """Build the application of some services' routers; guards stand before all of them."""
 
     @get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
@@ -45,37 +45,45 @@ def make_app(routers: list[Router], keys: Keys, ready: Ready, public_url: str = 
     async def metrics() -> Response[bytes]:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    app = _litestar([*routers, healthz, readyz, metrics], keys, None, guards)
+    return Observed(cast("Application", app))
+
+
+def describe(routers: list[Router], keys: Keys, public_url: str) -> dict[str, Any]:
+    """Describe the API of these routers, as OpenAPI 3.1."""
+    for router in routers:
+        for route in router.routes:
+            for handler in getattr(route, "route_handlers", []):
+                handler.responses = {**PROBLEM_RESPONSES, **(handler.responses or {})}
+    return _litestar(routers, keys, _openapi(public_url)).openapi_schema.to_schema()
+
+
+def _litestar(
+    handlers: Sequence[Any], keys: Keys, openapi_config: OpenAPIConfig | None, guards: Sequence[Guard] = ()
+) -> Litestar:
     def member(request: Request[Any, Any, Any]) -> Member:
         return _noted(request, keys.verify_member(bearer_token(request)))
 
     def visitor(request: Request[Any, Any, Any]) -> Visitor:
         return _noted(request, keys.verify_visitor(bearer_token(request)))
 
-    for router in routers:
-        for route in router.routes:
-            for handler in getattr(route, "route_handlers", []):
-                handler.responses = {**PROBLEM_RESPONSES, **(handler.responses or {})}
-    return Observed(
-        cast(
-            "Application",
-            Litestar(
-                route_handlers=[*routers, healthz, readyz, metrics],
-                dependencies={
-                    "member": Provide(member, sync_to_thread=False),
-                    "visitor": Provide(visitor, sync_to_thread=False),
-                },
-                exception_handlers={
-                    Problem: on_problem,
-                    HTTPException: on_http_exception,
-                    UnicodeDecodeError: on_garbled,
-                    RecursionError: on_garbled,  # a body nested thousands deep
-                    Exception: on_bug,
-                },
-                openapi_config=openapi(public_url),
-                request_max_body_size=MAX_BODY_BYTES,
-                on_app_init=[_plain_logging],
-            ),
-        )
+    return Litestar(
+        route_handlers=handlers,
+        dependencies={
+            "member": Provide(member, sync_to_thread=False),
+            "visitor": Provide(visitor, sync_to_thread=False),
+        },
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_http_exception,
+            UnicodeDecodeError: on_garbled,
+            RecursionError: on_garbled,  # a body nested thousands deep
+            Exception: on_bug,
+        },
+        guards=guards,
+        openapi_config=openapi_config,
+        request_max_body_size=MAX_BODY_BYTES,
+        on_app_init=[_plain_logging],
     )
 
 
@@ -94,15 +102,12 @@ def _noted(request: Request[Any, Any, Any], who: Who) -> Who:
     return who
 
 
-def openapi(public_url: str) -> OpenAPIConfig:
-    """Describe the API; served at /openapi.json."""
+def _openapi(public_url: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Dana",
         version="1",
         description="Conversations with customers on every channel. Errors are problem+json; lists are "
         "`{items, next_cursor}`; a POST with an `Idempotency-Key` may be repeated.",
-        path="/openapi.json",
-        render_plugins=[JsonRenderPlugin(path="/")],
         security=[{"token": []}],
         components=Components(
             security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

@@ -220,7 +220,7 @@ def services_program(http_port: int) -> Program:
     """Return the program of all services, as a child process of the same Python."""
     return Program(
         name="services",
-        command=(sys.executable, "-m", "dana", "serve"),
+        command=(sys.executable, "-m", "dana", "run", "all"),
         is_ready=lambda: _answers(http_port, "/readyz"),
         is_alive=lambda: _answers(http_port, "/healthz"),
         environment=dict(os.environ) | {"PYTHONUNBUFFERED": "1"},

@@ -1,6 +1,8 @@
 """The wiring of knowledge."""
 
 from dana.contracts.queries import Knowledge
+from dana.platform.questions.answering import knowledge_router
+from dana.platform.questions.tokens import ServiceTokens
 from dana.platform.service import Platform, Service
 from dana.services.knowledge.actions.indexing import Indexer
 from dana.services.knowledge.actions.searching import Search
@@ -9,9 +11,9 @@ from dana.services.knowledge.api import router
 from dana.services.knowledge.consumers import consumers
 
 
-def build(platform: Platform) -> tuple[Service, Knowledge]:
-    """Build the service, and what answers the questions of others."""
-    meaning = load_meaning()
+def build(platform: Platform, *, has_model: bool = True) -> tuple[Service, Knowledge]:
+    """Build the service, and what answers the questions of others in this process."""
+    meaning = load_meaning() if has_model else None
     search = Search(platform.shards, meaning)
 
     async def stop() -> None:
@@ -20,7 +22,10 @@ def build(platform: Platform) -> tuple[Service, Knowledge]:
 
     service = Service(
         name="knowledge",
-        routers=[router(platform.shards, search)],
+        routers=[
+            router(platform.shards, search),
+            knowledge_router(search, ServiceTokens(platform.settings.secrets)),
+        ],
         consumers=list(consumers(Indexer(platform.shards, meaning))),
         stop=stop,
     )

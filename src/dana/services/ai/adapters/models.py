@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from dana.platform.breakers import Breakers
 from dana.platform.network import forbid_network_in_tx
-from dana.services.ai.adapters.breaker import Breakers
 from dana.services.ai.adapters.failures import ModelFailure, PassingFailure
 from dana.services.ai.adapters.network import Target, reachable
 from dana.services.ai.adapters.sse import OversizedLineError, event_payloads

@@ -1,4 +1,4 @@
-"""A breaker per model server: one that failed again and again is left alone for a while."""
+"""A breaker for each server: one that failed again and again is left alone for a while."""
 
 import time
 from collections import OrderedDict
@@ -19,8 +19,11 @@ class _State:
 class Breakers:
     """Counts failures in a row, in this process."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
         self._clock = clock
+        self._pause_seconds = pause_seconds
         self._states: OrderedDict[Hashable, _State] = OrderedDict()
 
     def wait_seconds(self, server: Hashable) -> float:
@@ -33,7 +36,7 @@ class Breakers:
             return 0.0
         remaining = state.closed_until - self._clock()
         if remaining <= 0:
-            state.closed_until = self._clock() + PAUSE_SECONDS
+            state.closed_until = self._clock() + self._pause_seconds
             return 0.0
         return remaining
 
@@ -47,6 +50,6 @@ class Breakers:
         self._states.move_to_end(server)
         state.failures += 1
         if state.failures >= FAILURES_TO_OPEN:
-            state.closed_until = self._clock() + PAUSE_SECONDS
+            state.closed_until = self._clock() + self._pause_seconds
         while len(self._states) > SERVERS:
             self._states.popitem(last=False)
