@@ -42,11 +42,29 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The one public port.")] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for everybody.")] = "127.0.0.1",
     data: Data = Path(".dana"),
+    split: Annotated[bool, typer.Option("--split", help="Run each service in a process of its own.")] = False,
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SERVICE=N", help="How many processes of a service, such as realtime=2."),
+    ] = None,
 ) -> None:
     """Start everything on this machine; Ctrl-C stops it."""
     from dana.cli.up import up as start  # noqa: PLC0415
 
-    start(data, host, port)
+    start(data, host, port, is_split=split, replicas=replicas or [])
+
+
+@cli.command()
+def restart(
+    service: Annotated[
+        str | None, typer.Argument(help="Only this service, or this process; all when left out.")
+    ] = None,
+    data: Data = Path(".dana"),
+) -> None:
+    """Replace the processes of the running `dana up`, one after the other, without a failed request."""
+    from dana.cli.restart import restart as run  # noqa: PLC0415
+
+    run(data, service)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.panel import Panel
 
 from dana.cli.terminal import console, fail
+from dana.platform.local.fleet import plan_of
 from dana.platform.local.machine import Machine, Place
 from dana.platform.local.programs import CannotStartError
 from dana.platform.migrations import ChangedMigrationError
@@ -17,11 +18,12 @@ from dana.platform.migrations import ChangedMigrationError
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def up(data_dir: Path, host: str, port: int) -> None:
+def up(data_dir: Path, host: str, port: int, *, is_split: bool, replicas: list[str]) -> None:
     """Start, say where, and stop in order when asked to."""
     place = Place(data_dir.absolute(), host, port)
     try:
-        machine = Machine.prepare(place, _say)
+        plan = plan_of(is_split=is_split, replicas=replicas)
+        machine = Machine.prepare(place, _say, plan)
         asyncio.run(_run(machine, place))
     except CannotStartError as problem:
         fail(str(problem))
@@ -42,6 +44,7 @@ async def _run(machine: Machine, place: Place) -> None:
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, ask_to_stop)
+    loop.add_signal_handler(signal.SIGUSR1, machine.take_restarts)
     try:
         await asyncio.wait([starting])
         if not starting.cancelled():

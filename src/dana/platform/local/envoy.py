@@ -4,6 +4,7 @@ import http.client
 import importlib.util
 import os
 import shutil
+import socket
 import ssl
 from http import HTTPStatus
 from pathlib import Path
@@ -40,6 +41,53 @@ def find_envoy() -> Path:
         if path and path.exists():
             return path
     raise CannotStartError("Envoy is missing: run `make setup`, or set DANA_ENVOY.")
+
+
+def drain(gateway: Gateway) -> None:
+    """Let its probe fail and ask clients, with each answer, to come by another connection; nothing breaks."""
+    _tell(gateway, "POST", "/healthcheck/fail")
+
+
+def resume(gateway: Gateway) -> None:
+    """Take `drain` back."""
+    _tell(gateway, "POST", "/healthcheck/ok")
+
+
+def under_way(gateway: Gateway) -> int:
+    """Count requests and sockets that are open at this moment."""
+    told = _tell(gateway, "GET", "/stats?filter=http.dana.downstream_rq_active")
+    return int(told.rpartition(":")[2])
+
+
+def known_endpoints(gateway: Gateway) -> set[tuple[str, int]]:
+    """Return the ports of each upstream, by its name, to which requests are sent at this moment."""
+    found = set()
+    for line in _tell(gateway, "/clusters").splitlines():
+        upstream, _, rest = line.partition("::")
+        _, _, port = rest.partition("::")[0].rpartition(":")
+        if port.isdigit():
+            found.add((upstream, int(port)))
+    return found
+
+
+def _tell(gateway: Gateway, method: str, what: str) -> str:
+    """Ask the running Envoy's administration, which only listens in its folder."""
+    try:
+        folder = os.open(gateway.folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        raise CannotStartError(f"No gateway runs in {gateway.folder}.") from None
+    connection = http.client.HTTPConnection("localhost", timeout=PROBE_SECONDS)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    try:
+        # Through the descriptor, because a socket's own path may be too long for the kernel.
+        connection.sock.connect(f"/proc/self/fd/{folder}/{envoy.admin_socket(gateway).name}")
+        connection.request(method, what)
+        return connection.getresponse().read().decode()
+    except OSError:
+        raise CannotStartError(f"No gateway runs in {gateway.folder}.") from None
+    finally:
+        connection.close()
+        os.close(folder)
 
 
 def _answers(host: str, port: int, *, by_tls: bool) -> bool:

@@ -6,32 +6,28 @@ services can say goodbye to open sockets while the gateway still stands, and bac
 
 import asyncio
 import contextlib
-import http.client
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 
-from dana.platform.gateway import envoy
-from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
+from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits
 from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local import checks
 from dana.platform.local.certificates import CertificateFiles, tls_from_environment
 from dana.platform.local.envoy import envoy_program
+from dana.platform.local.fleet import Fleet, Plan
 from dana.platform.local.postgres import postgres_program
 from dana.platform.local.programs import CannotStartError, Program, free_port
 from dana.platform.local.receiver import is_wanted, receiver_program
+from dana.platform.local.requests import Tell, take_requests
 from dana.platform.local.supervisor import Say, Supervisor
 from dana.platform.local.valkey import valkey_program
 from dana.platform.migrations import migrate
 from dana.platform.secrets import Secrets
 from dana.platform.settings import Settings
 
-PROBE_SECONDS = 5.0  # a busy machine is not a hanging one
-DRAIN_SECONDS = 15.0  # the services take 8 to drain
 BACKUP_LOOK_SECONDS = 5.0  # a first backup may be taken at any time
 
 Begin = Callable[[str], Callable[[], None]]
@@ -58,24 +54,28 @@ class Place:
 class Machine:
     """Everything that runs for one data folder. The lock is held from `prepare` to `stop`."""
 
-    def __init__(self, place: Place, say: Say) -> None:
+    def __init__(self, place: Place, say: Say, plan: Plan) -> None:
         self._place = place
+        self._plan = plan
         self._lock: checks.InstanceLock | None = None
-        self._supervisor = Supervisor(place.data_dir / "logs", say)
+        self._supervisor = Supervisor(place.data_dir / "logs", say, self._changed)
+        self._fleet: Fleet | None = None
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._one_restart = asyncio.Lock()
         self._say = say
         self._has_own_database = "DANA_DATABASE_URL" not in os.environ
         self._first_backup: asyncio.Task[None] | None = None
         self._certificate: asyncio.Task[None] | None = None
 
     @classmethod
-    def prepare(cls, place: Place, say: Say) -> "Machine":
+    def prepare(cls, place: Place, say: Say, plan: Plan | None = None) -> "Machine":
         """Check that it can start; raises CannotStartError with one sentence."""
         checks.usable_folder(place.data_dir)
         lock = checks.InstanceLock(place.data_dir)
         lock.take(place.url)
         checks.free_to_listen(place.host, place.port)
         checks.allow_many_connections()
-        machine = cls(place, say)
+        machine = cls(place, say, plan or Plan())
         machine._lock = lock
         return machine
 
@@ -88,8 +88,19 @@ class Machine:
         if self._has_own_database and not is_wanted(self._place.data_dir):
             self._first_backup = asyncio.create_task(self._await_first_backup(), name="await first backup")
 
+    def take_restarts(self) -> None:
+        """Begin the restarts that were asked for meanwhile; they run one after the other."""
+        for service, tell in take_requests(self._place.data_dir):
+            task = asyncio.create_task(self._restart(service, tell), name="restart")
+            self._restarts.add(task)
+            task.add_done_callback(self._restarts.discard)
+
     async def stop(self) -> None:
         """Stop all parts in order and give the lock back."""
+        for task in tuple(self._restarts):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
         if self._first_backup:
             self._first_backup.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -145,17 +156,11 @@ class Machine:
         place = self._place
         folder = place.data_dir / "gateway"
         folder.mkdir(mode=0o700, exist_ok=True)
-        os.environ.update(
-            DANA_DATA=str(place.data_dir),
-            DANA_PUBLIC_URL=place.url,
-            DANA_HTTP_PORT=str(free_port()),
-            DANA_REALTIME_PORT=str(free_port()),
-        )
+        os.environ.update(DANA_DATA=str(place.data_dir), DANA_PUBLIC_URL=place.url)
         keys = Keys(Secrets.load(Path(os.environ.get("DANA_SECRETS", str(place.data_dir / "secrets")))))
         gateway = gateway_of(place, folder, keys)
-        for upstream in Upstream:
-            variable = "DANA_REALTIME_PORT" if upstream is Upstream.REALTIME else "DANA_HTTP_PORT"
-            envoy.write_endpoints(gateway, upstream, [("127.0.0.1", int(os.environ[variable]))])
+        self._fleet = Fleet(self._plan, gateway, self._supervisor)
+        self._fleet.write_endpoints()
         if files := CertificateFiles.from_environment():
             files.give(gateway)
             following = files.follow(gateway, self._say)
@@ -172,15 +177,37 @@ class Machine:
             ) from error
 
     async def _start_services(self) -> None:
-        await self._supervisor.start(services_program(int(os.environ["DANA_HTTP_PORT"])))
+        if self._fleet is None:
+            raise RuntimeError("The services come after the gateway.")
+        await self._fleet.start()
         if self._lock:
             self._lock.write(
                 {
                     "pid": os.getpid(),
                     "url": self._place.url,
                     "database_url": os.environ["DANA_DATABASE_URL"],
+                    "processes": self._fleet.names(),
+                    "takes_restarts": True,
                 }
             )
+
+    def _changed(self, program: Program, is_ready: bool) -> None:
+        if self._fleet:
+            self._fleet.changed(program, is_ready)
+
+    async def _restart(self, service: str | None, tell: Tell) -> None:
+        def news(name: str, said: str) -> None:
+            self._say(name, said)
+            tell({"process": name, "says": said})
+
+        try:
+            async with self._one_restart:
+                if self._fleet:
+                    await self._fleet.restart(service, news)
+        except CannotStartError as problem:
+            tell({"failed": str(problem)})
+        else:
+            tell({"is_done": True})
 
 
 def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
@@ -214,27 +241,3 @@ def limits_from_environment() -> Limits:
             raise CannotStartError(f"DANA_LIMIT_{name.upper()} must be a whole number above 0, not {text!r}.")
         limits = replace(limits, **{name: Limit(int(text), 2 * int(text))})
     return limits
-
-
-def services_program(http_port: int) -> Program:
-    """Return the program of all services, as a child process of the same Python."""
-    return Program(
-        name="services",
-        command=(sys.executable, "-m", "dana", "run", "all"),
-        is_ready=lambda: _answers(http_port, "/readyz"),
-        is_alive=lambda: _answers(http_port, "/healthz"),
-        environment=dict(os.environ) | {"PYTHONUNBUFFERED": "1"},
-        start_seconds=60.0,
-        stop_seconds=DRAIN_SECONDS,
-    )
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_SECONDS)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -1,7 +1,8 @@
-"""Runs programs: each waits for the one before it, is watched, started again, and stopped in reverse order.
+"""Runs programs: each waits for those before it, is watched, started again, and stopped in reverse order.
 
 start ─► ready ─► watched ──ended or hangs──► wait (back off) ─► start
-                      └─────── stop ─────────► stop signal ─► killed when it doesn't
+                      ├─────── stop ─────────► stop signal ─► killed when it doesn't
+                      └─────── replace ──────► another becomes ready ─► switch ─► stop
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,8 @@ TAIL_LINES = 8
 
 Say = Callable[[str, str], None]
 """Told the program's name and what has happened to it."""
+Changed = Callable[[Program, bool], None]
+"""Told when a program becomes ready, and when it no longer is."""
 
 
 @dataclass
@@ -41,35 +44,70 @@ class _Running:
 class Supervisor:
     """Owns programs from start to stop. Use it on the main thread: programs live as long as that does."""
 
-    def __init__(self, logs: Path, say: Say) -> None:
+    def __init__(self, logs: Path, say: Say, on_change: Changed | None = None) -> None:
         self._logs = logs
         self._say = say
-        self._running: list[_Running] = []
+        self._tell: Changed = on_change or (lambda *_: None)
+        self._groups: list[list[_Running]] = []
         logs.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def start(self, program: Program) -> None:
-        """Start a program and return when it is ready; raises CannotStartError with what it said last."""
-        log = self._logs / f"{program.name}.log"
-        running = _Running(program, log, _spawn_logged(program, log))
-        self._running.append(running)
-        if not await _becomes_ready(running):
-            raise CannotStartError(_why(running))
-        running.watcher = asyncio.create_task(self._watch(running), name=f"watch {program.name}")
+    async def start(self, *programs: Program) -> None:
+        """Start programs that don't need each other, and return when all are ready.
+
+        Raises CannotStartError with what the first that failed said last.
+        """
+        group: list[_Running] = []
+        self._groups.append(group)  # first, so that `stop` ends those that were begun, whatever happens
+        group.extend(self._spawn(program) for program in programs)
+        for running, is_ready in zip(group, await asyncio.gather(*map(_becomes_ready, group)), strict=True):
+            if not is_ready:
+                raise CannotStartError(_why(running))
+        for running in group:
+            self._begin_to_watch(running)
+
+    async def replace(self, old: Program, new: Program, switch: Callable[[], Awaitable[None]]) -> None:
+        """Start the new beside the old; once it is ready and `switch` is done, stop the old.
+
+        Raises CannotStartError when the new one doesn't become ready; then the old one goes on.
+        """
+        group = next(group for group in self._groups if any(one.program is old for one in group))
+        leaving = next(one for one in group if one.program is old)
+        coming = self._spawn(new)
+        is_ready = False
+        try:
+            is_ready = await _becomes_ready(coming)
+        finally:
+            if not is_ready:
+                kill(coming.process)
+                coming.process.wait()
+                _write_pid(leaving.log, leaving.process.pid)
+        if not is_ready:
+            raise CannotStartError(_why(coming))
+        group.append(coming)
+        self._begin_to_watch(coming)
+        await switch()
+        await _end(leaving)
+        group.remove(leaving)
 
     async def stop(self) -> None:
         """Stop all in reverse order: whom others need goes last."""
-        for running in reversed(self._running):
-            if running.watcher:
-                running.watcher.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await running.watcher
-            await _stop(running)
-        self._running.clear()
+        for group in reversed(self._groups):
+            await asyncio.gather(*map(_end, group))
+        self._groups.clear()
 
     def kill(self) -> None:
         """Kill everything at once: somebody is impatient."""
-        for running in reversed(self._running):
-            kill(running.process)
+        for group in reversed(self._groups):
+            for running in group:
+                kill(running.process)
+
+    def _spawn(self, program: Program) -> _Running:
+        log = self._logs / f"{program.name}.log"
+        return _Running(program, log, _spawn_logged(program, log))
+
+    def _begin_to_watch(self, running: _Running) -> None:
+        self._tell(running.program, True)
+        running.watcher = asyncio.create_task(self._watch(running), name=f"watch {running.program.name}")
 
     async def _watch(self, running: _Running) -> None:
         """Wait for the program to end or to hang, and start it again, for ever."""
@@ -94,11 +132,13 @@ class Supervisor:
         is_steady = time.monotonic() - running.started_at > STEADY_SECONDS
         running.crashes = 1 if is_steady else running.crashes + 1
         pause = min(FIRST_BACKOFF_SECONDS * 2 ** (running.crashes - 1), LONGEST_BACKOFF_SECONDS)
+        self._tell(running.program, False)
         self._say(name, f"{why}; starting it again (log: {running.log})")
         await asyncio.sleep(pause)
         running.started_at = time.monotonic()
         running.process = _spawn_logged(running.program, running.log)
         if await _becomes_ready(running):
+            self._tell(running.program, True)
             self._say(name, f"is back after {time.monotonic() - running.started_at + pause:.1f} s")
 
 
@@ -106,10 +146,14 @@ def _spawn_logged(program: Program, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         log.chmod(0o600)
         process = spawn(program, output)
-    written = log.with_suffix(".pid.new")
-    written.write_text(f"{process.pid}\n")
-    written.rename(log.with_suffix(".pid"))  # in one step: others read it at any time
+    _write_pid(log, process.pid)
     return process
+
+
+def _write_pid(log: Path, pid: int) -> None:
+    written = log.with_suffix(".pid.new")
+    written.write_text(f"{pid}\n")
+    written.rename(log.with_suffix(".pid"))  # in one step: others read it at any time
 
 
 async def _becomes_ready(running: _Running) -> bool:
@@ -131,7 +175,12 @@ async def _is_alive(program: Program) -> bool:
     return await asyncio.to_thread(program.is_alive or program.is_ready)
 
 
-async def _stop(running: _Running) -> None:
+async def _end(running: _Running) -> None:
+    """Watch it no more, and stop it."""
+    if running.watcher:
+        running.watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running.watcher
     process = running.process
     if process.poll() is None:
         process.send_signal(running.program.stop_signal)
