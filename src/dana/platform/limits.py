@@ -160,7 +160,7 @@ for i, key in ipairs(KEYS) do
     regained = math.max(now, after[i])
     redis.call('SET', key, string.format('%.0f', regained), 'PX', math.ceil((regained - now) / 1000) + 1)
   end
-  flat[#flat + 1] = math.max(0, math.floor((window - (regained - now)) * units / window + 0.000001))
+  flat[#flat + 1] = math.max(0, math.floor((window - (regained - now) + 0.5) * units / window))
   flat[#flat + 1] = math.ceil(wait)
   flat[#flat + 1] = math.ceil(regained - now)
 end

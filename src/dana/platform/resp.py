@@ -7,8 +7,9 @@ import asyncio
 import random
 import ssl
 from collections import deque
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -26,9 +27,49 @@ RECONNECT_LAST_SECONDS = 2.0
 MAX_WAITING_ANSWERS = 20_000
 MAX_UNSENT_BYTES = 16 * 1024 * 1024
 
+DEFAULT_PORT = 6379
+
 Argument = str | bytes | int | float
 Command = tuple[Argument, ...]
 Push = Callable[[list[Any]], None]
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address says: `redis[s][+cluster]://[user]:password@host:port[,host:port…]/database`."""
+
+    addresses: tuple[Address, ...]
+    greeting: tuple[Command, ...]
+    is_secure: bool
+    is_cluster: bool
+
+    @classmethod
+    def parse(cls, url: str) -> "Target":
+        """Read an address; `valkey` is as good as `redis`."""
+        parts = urlsplit(url)
+        scheme, _, kind = parts.scheme.partition("+")
+        login, _, listed = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        hello: Command = ("HELLO", "3")
+        if password:
+            hello += ("AUTH", unquote(user or "default"), unquote(password))
+        greeting: list[Command] = [hello, ("CLIENT", "SETNAME", "dana")]
+        database = parts.path.strip("/")
+        if database not in ("", "0"):
+            greeting.append(("SELECT", database))
+        return cls(
+            addresses=tuple(_address(each) for each in listed.split(",")),
+            greeting=tuple(greeting),
+            is_secure=scheme in ("rediss", "valkeys"),
+            is_cluster=kind == "cluster",
+        )
 
 
 class Protocol(asyncio.Protocol):
@@ -52,6 +93,12 @@ class Protocol(asyncio.Protocol):
             or len(self._waiting) >= MAX_WAITING_ANSWERS
             or transport.get_write_buffer_size() > MAX_UNSENT_BYTES
         )
+
+    @property
+    def peer(self) -> Address:
+        """Where the other side listens."""
+        name = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return Address(*name[:2]) if name else Address("", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -127,13 +174,25 @@ class Protocol(asyncio.Protocol):
 
 
 class Link:
-    """Keeps one connection alive: connects, signs in, pings, and begins again after a loss."""
+    """Keeps one connection alive: connects, signs in, pings, and begins again after a loss.
 
-    def __init__(self, url: str, on_push: Push, on_connected: Callable[[Protocol], None]) -> None:
-        self._url = urlsplit(url)
-        self._port = self._url.port or 6379
+    With several addresses it leads to any one of them, and after a loss to the next.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        addresses: Sequence[Address],
+        on_push: Push,
+        on_connected: Callable[[Protocol], None],
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        self._target = target
+        self.addresses = addresses
+        self._turn = 0
         self._on_push = on_push
         self._on_connected = on_connected
+        self._on_lost = on_lost
         self._runner: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
         self.protocol: Protocol | None = None
@@ -163,6 +222,7 @@ class Link:
                     log.warning("valkey_unreachable", error=str(error) or type(error).__name__)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 pause = min(pause * 2, RECONNECT_LAST_SECONDS)
+                self._turn += 1
                 continue
             pause = RECONNECT_FIRST_SECONDS
             try:
@@ -174,15 +234,17 @@ class Link:
                 self.protocol = None
                 self._connected.clear()
                 protocol.abort()
+                if self._on_lost is not None:
+                    self._on_lost()
             log.warning("valkey_connection_lost")
 
     async def _connect(self) -> Protocol:
-        url = self._url
+        host, port = self.addresses[self._turn % len(self.addresses)]
         loop = asyncio.get_running_loop()
-        secure = ssl.create_default_context() if url.scheme in ("rediss", "valkeys") else None
+        secure = ssl.create_default_context() if self._target.is_secure else None
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             _, protocol = await loop.create_connection(
-                lambda: Protocol(self._on_push), url.hostname or "127.0.0.1", self._port, ssl=secure
+                lambda: Protocol(self._on_push), host, port, ssl=secure
             )
             try:
                 await self._greet(protocol)
@@ -192,15 +254,7 @@ class Link:
         return protocol
 
     async def _greet(self, protocol: Protocol) -> None:
-        url = self._url
-        hello: Command = ("HELLO", "3")
-        if url.password:
-            hello += ("AUTH", unquote(url.username or "default"), unquote(url.password))
-        greeting: list[Command] = [hello, ("CLIENT", "SETNAME", "dana")]
-        database = url.path.strip("/")
-        if database not in ("", "0"):
-            greeting.append(("SELECT", database))
-        for command in greeting:
+        for command in self._target.greeting:
             answer = await protocol.ask(command)
             if isinstance(answer, hiredis.ReplyError):
                 raise answer
@@ -210,13 +264,20 @@ async def _until_lost(protocol: Protocol) -> None:
     """Return when the connection has ended, or has been silent for too long."""
     while not protocol.is_lost.is_set():
         pong = protocol.ask(("PING",))
-        await asyncio.wait({pong}, timeout=ANSWER_TIMEOUT_SECONDS)
-        if not pong.done():
-            # Our own loop may have been held up: the answer may be there already, but unread.
-            await asyncio.wait({pong}, timeout=PING_EVERY_SECONDS)
-        if not pong.done() or pong.exception() is not None:
+        try:
+            await asyncio.wait({pong}, timeout=ANSWER_TIMEOUT_SECONDS)
+            if not pong.done():
+                # Our own loop may have been held up: the answer may be there already, but unread.
+                await asyncio.wait({pong}, timeout=PING_EVERY_SECONDS)
+            if not pong.done() or pong.exception() is not None:
+                return
+        finally:
             pong.cancel()
-            return
         lost = asyncio.create_task(protocol.is_lost.wait())
         await asyncio.wait({lost}, timeout=PING_EVERY_SECONDS)
         lost.cancel()
+
+
+def _address(text: str) -> Address:
+    parts = urlsplit(f"//{text}")
+    return Address(parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORT)

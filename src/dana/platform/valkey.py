@@ -13,9 +13,20 @@ from typing import Any
 
 import hiredis
 
+from dana.platform.cluster import servers
 from dana.platform.errors import Unavailable
-from dana.platform.resp import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS, Argument, Link, Protocol
+from dana.platform.resp import (
+    ANSWER_TIMEOUT_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    Argument,
+    Command,
+    Link,
+    Protocol,
+    Target,
+)
 
+_WITHOUT_KEY = frozenset({"PUBLISH", "PING", "ECHO", "TIME", "SCRIPT", "INFO", "KEYS", "CONFIG", "FLUSHALL"})
+_SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 _PASSING = ("LOADING", "BUSY", "MASTERDOWN", "READONLY", "OOM", "TRYAGAIN", "CLUSTERDOWN")
 
 
@@ -39,20 +50,24 @@ class _Subscription:
 
 
 class Valkey:
-    """A client that keeps itself connected. All methods belong to the event loop that started it."""
+    """A client that keeps itself connected. All methods belong to the event loop that started it.
+
+    The address may name a cluster, `redis+cluster://host:port,host:port`: each command goes to the server
+    with its (first) key.
+    """
 
     def __init__(self, url: str) -> None:
+        self.target = Target.parse(url)
+        self.is_cluster = self.target.is_cluster
+        """Whether keys lie on several servers, so that only those with the same tag can be used together."""
         self._subscriptions: dict[bytes, _Subscription] = {}
-        self._commands = Link(url, self._ignore, self._ignore)
-        self._feeds = Link(url, self._take_push, self._subscribe_again)
-
-    is_cluster = False
-    """Whether keys lie on several servers, so that only those with the same tag can be used together."""
+        self._commands = servers(self.target, self._ignore, self._ignore)
+        self._feeds = Link(self.target, self.target.addresses, self._take_push, self._subscribe_again)
 
     @property
     def is_connected(self) -> bool:
         """Whether commands can be sent now."""
-        return self._commands.protocol is not None
+        return self._commands.connection(None) is not None
 
     @property
     def is_listening(self) -> bool:
@@ -75,10 +90,7 @@ class Valkey:
         Raises Unavailable when the server is away, silent or overloaded, CommandError when it refuses.
         Commands that block (BLPOP and the like) would hold up everybody: don't.
         """
-        protocol = self._commands.protocol
-        if protocol is None or protocol.is_full:
-            raise Unavailable("Valkey can't be reached.")
-        answer = await protocol.ask(command)
+        answer = await self._commands.ask(command, key_of(command))
         if isinstance(answer, hiredis.ReplyError):
             if str(answer).startswith(_PASSING):
                 raise Unavailable("Valkey can't answer now.")
@@ -103,7 +115,7 @@ class Valkey:
 
     def send(self, *command: Argument) -> bool:
         """Send a command without waiting; returns whether it left. For what may be lost, such as PUBLISH."""
-        protocol = self._commands.protocol
+        protocol = self._commands.connection(key_of(command))
         if protocol is None or protocol.is_full:
             return False
         protocol.tell(command)
@@ -147,3 +159,13 @@ class Valkey:
 
     def _ignore(self, _: object) -> None:
         """Nothing comes unasked on the connection for commands."""
+
+
+def key_of(command: Command) -> bytes | None:
+    """Return the first key of a command; None for those that any server answers."""
+    name = str(command[0]).upper()
+    at = 3 if name in _SCRIPTS else 1
+    if name in _WITHOUT_KEY or len(command) <= at or (name in _SCRIPTS and command[2] == 0):
+        return None
+    key = command[at]
+    return key if isinstance(key, bytes) else str(key).encode()
