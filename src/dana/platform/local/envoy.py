@@ -62,7 +62,7 @@ def under_way(gateway: Gateway) -> int:
 def known_endpoints(gateway: Gateway) -> set[tuple[str, int]]:
     """Return the ports of each upstream, by its name, to which requests are sent at this moment."""
     found = set()
-    for line in _tell(gateway, "/clusters").splitlines():
+    for line in _tell(gateway, "GET", "/clusters").splitlines():
         upstream, _, rest = line.partition("::")
         _, _, port = rest.partition("::")[0].rpartition(":")
         if port.isdigit():
