@@ -22,11 +22,13 @@ from dana.platform.gateway.model import Upstream
 from dana.platform.http import make_app
 from dana.platform.http.app import describe
 from dana.platform.http.asgi import Application
+from dana.platform.http.limited import Counting
 from dana.platform.http.serving import serve_http
 from dana.platform.http.static import Static
 from dana.platform.http.web import description_router
 from dana.platform.identity import Keys
 from dana.platform.jobs import Scheduler
+from dana.platform.limits import Limits
 from dana.platform.maintenance import maintenance
 from dana.platform.pools import connection_of
 from dana.platform.questions.asking import Asking, RemoteKnowledge
@@ -75,7 +77,8 @@ def compose(settings: Settings, names: Collection[str] = ALL) -> Dana:
     services = _services(platform, names, RemoteKnowledge(asking))
     platform_shards = Shards(settings, "realtime")
     routers = [router for service, _ in services for router in service.routers]
-    http = make_app(routers, keys, readiness(platform_shards))
+    counting = Counting(Limits(valkey, settings.limits_factor), keys)
+    http = make_app(routers, keys, readiness(platform_shards), [counting])
     if Upstream.WEB in names:
         http = cast("Application", Static(http, settings.web_dir, settings.widget_dir))
     return Dana(http, services, platform_shards, valkey, replicas, binding, asking, UPKEEP_BESIDE in names)
