@@ -140,3 +140,68 @@ async def test_a_large_log_is_put_aside_while_the_program_writes(
     await until(lambda: log.with_suffix(".1.log").exists())
     assert log.stat().st_mode & 0o777 == 0o600
     assert set(log.read_bytes()) <= set(b"x\n")
+
+
+async def test_a_group_starts_at_once_and_stops_before_those_it_needs(
+    supervisor: Supervisor, journal: Journal
+) -> None:
+    await supervisor.start(journal.program("ground"))
+    both = [
+        journal.program(name, is_ready=lambda: {"left started", "right started"} <= set(journal.lines()))
+        for name in ("left", "right")
+    ]
+    await supervisor.start(*both)  # neither is ready before the other has begun
+    await supervisor.stop()
+    assert journal.lines()[-1] == "ground stopped"
+    assert set(journal.lines()[3:5]) == {"left stopped", "right stopped"}
+
+
+async def test_a_program_is_replaced_without_a_moment_in_which_none_is_ready(
+    supervisor: Supervisor, journal: Journal, tmp_path: Path
+) -> None:
+    old = journal.program("old", is_ready=lambda: "old started" in journal.lines())
+    new = journal.program("new", is_ready=lambda: "new started" in journal.lines())
+    await supervisor.start(old)
+
+    async def switch() -> None:
+        assert journal.lines() == ["old started", "new started"]
+
+    await supervisor.replace(old, new, switch)
+    assert journal.lines() == ["old started", "new started", "old stopped"]
+    os.kill(pid_of(tmp_path, "new"), signal.SIGKILL)
+    await until(lambda: journal.lines().count("new started") == 2)  # it is watched
+    await supervisor.stop()
+    assert journal.lines()[-1] == "new stopped"
+    assert journal.lines().count("old stopped") == 1
+
+
+async def test_one_that_does_not_become_ready_replaces_nothing(
+    supervisor: Supervisor, journal: Journal, tmp_path: Path
+) -> None:
+    old = journal.program("worker")
+    broken = journal.program("worker", "print('no such file'); raise SystemExit(3)", is_ready=lambda: False)
+    await supervisor.start(old)
+    pid = pid_of(tmp_path, "worker")
+
+    async def switch() -> None:
+        pytest.fail("there is nothing to switch to")
+
+    with pytest.raises(CannotStartError, match=r"worker ended with code 3(.|\n)*no such file"):
+        await supervisor.replace(old, broken, switch)
+    assert pid_of(tmp_path, "worker") == pid
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: journal.lines().count("worker started") == 2)  # the old one is still watched
+
+
+async def test_it_tells_when_a_program_is_ready_and_when_not(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, bool]] = []
+    supervisor = Supervisor(
+        tmp_path / "logs", lambda *_: None, lambda program, is_ready: told.append((program.name, is_ready))
+    )
+    await supervisor.start(journal.program("one"))
+    os.kill(pid_of(tmp_path, "one"), signal.SIGKILL)
+    await until(lambda: len(told) == 3)
+    assert told == [("one", True), ("one", False), ("one", True)]
+    await supervisor.stop()
