@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from dana.contracts.events import AnswerProposed
-from dana.contracts.ids import InboxId, MessageId, OrgId, new_id
+from dana.contracts.ids import InboxId, LongJobId, MessageId, OrgId, new_id
 from dana.contracts.views import Action, ConversationView, MemberView, Role
 from dana.platform.database import Tx
 from dana.platform.errors import Missing
 from dana.services.conversations import actions
+from dana.services.conversations.models.bulk import Choice
 from dana.services.conversations.models.nouns import Counts, Filter, Found, Unsearchable
 from tests.services.conversations.conftest import OpenDesk
 from tests.services.conversations.desk import Desk
@@ -37,13 +38,20 @@ REFUSED: dict[str, Act] = {
     "change_inbox": lambda tx, d, v: actions.change_inbox(
         tx, d.inbox.id, name="stolen", greeting=None, is_assistant_enabled=None
     ),
+    "file_bytes": lambda tx, d, v: actions.file_bytes(tx, LongJobId(v.id)),
     "find_conversation": lambda tx, d, v: actions.find_conversation(tx, v.id),
     "find_inbox": lambda tx, d, v: actions.find_inbox(tx, d.inbox.id),
+    "find_manifest": lambda tx, d, v: actions.find_manifest(tx, LongJobId(v.id)),
     "follow_clock": lambda tx, d, v: actions.follow_clock(tx, v.id),
     "read": lambda tx, d, v: actions.read(tx, v.id),
     "receive": lambda tx, d, v: actions.receive(tx, v.id, "stolen", None),
     "reopen": lambda tx, d, v: actions.reopen(tx, v.id),
     "reply": lambda tx, d, v: actions.reply(tx, v.id, "stolen", "key", is_private=True),
+    "request_deletion": lambda tx, d, v: actions.request_deletion(
+        tx, Choice(inbox_id=d.inbox.id, quiet_since=tx.now), None
+    ),
+    "request_export": lambda tx, d, v: actions.request_export(tx, Choice(inbox_id=d.inbox.id), None),
+    "request_import": lambda tx, d, v: actions.request_import(tx, d.inbox.id, "f", ("", []), None),
     "resolve": lambda tx, d, v: actions.resolve(tx, v.id),
     "snooze": lambda tx, d, v: actions.snooze(tx, v.id, datetime.now(UTC) + timedelta(hours=1)),
     "start": lambda tx, d, v: actions.start(tx, d.inbox.id, None, None, str(new_id())),

@@ -3,6 +3,6 @@
 Owns on each shard: assistants (the settings of each organization's), turns (the fence of each conversation).
 Publishes: AnswerProposed.
 Consumes: AnswerRequested, and what ends an answer: ConversationTakenOver, ConversationAssigned,
-ConversationResolved.
+ConversationResolved, ConversationsDeleted.
 Asks: Knowledge.
 """

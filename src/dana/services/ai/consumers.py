@@ -7,11 +7,13 @@ from dana.contracts.events import (
     AnswerRequested,
     ConversationAssigned,
     ConversationResolved,
+    ConversationsDeleted,
     ConversationTakenOver,
 )
 from dana.contracts.ids import ConversationId
 from dana.contracts.views import Status
 from dana.platform.bus import Consumer, Envelope, Lane, Worker
+from dana.platform.database import Tx
 from dana.platform.identity import ASSISTANT
 from dana.services.ai.actions.answering import answer
 from dana.services.ai.actions.desk import Desk
@@ -34,7 +36,11 @@ def consumers(desk: Desk) -> list[Consumer | Worker]:
         if not is_still_ours:  # taking an assignment back leaves the conversation with the assistant
             await _supersede(desk, envelope, conversation.id)
 
+    async def on_deleted(tx: Tx, event: ConversationsDeleted) -> None:
+        await desk.fences.forget(tx, event.conversation_ids)
+
     return [
+        Consumer(event=ConversationsDeleted, run=on_deleted, lane=Lane.BULK),
         Worker(event=AnswerRequested, run=on_answer_requested, lane=Lane.AI),
         Worker(event=AnswerRequested, run=on_newer_request, lane=Lane.LIVE),
         Worker(event=ConversationTakenOver, run=on_person_acted, lane=Lane.LIVE),

@@ -1,5 +1,7 @@
 """All SQL of the assistant. The organization comes from the transaction."""
 
+from collections.abc import Sequence
+
 from dana.contracts.ids import ConversationId, new_id
 from dana.platform.database import Tx
 from dana.services.ai.models.assistant import Assistant, Provider, ProviderKind
@@ -42,6 +44,11 @@ async def finish_turn(tx: Tx, conversation_id: ConversationId, cursor: int) -> b
 async def read_fence(tx: Tx, conversation_id: ConversationId) -> int:
     """Return the cursor of the newest event that settled who may answer; 0 before the first."""
     return int(await tx.fetchval("select fence_cursor from ai.turns where id = $1", conversation_id) or 0)
+
+
+async def forget_turns(tx: Tx, conversation_ids: Sequence[ConversationId]) -> None:
+    """Forget who may answer in conversations that are gone."""
+    await tx.execute("delete from ai.turns where id = any ($1::uuid[])", conversation_ids)
 
 
 async def read_assistant(tx: Tx) -> tuple[Assistant, bytes | None]:

@@ -1,8 +1,8 @@
 """Conversations between an organization and its customers: inboxes, contacts, messages and who answers.
 
-Owns: inboxes, contacts, conversations, messages, counts, agents (a copy of auth's members).
+Owns: inboxes, contacts, conversations, messages, counts, agents (a copy of auth's members), job parts.
 Publishes: InboxCreated, InboxChanged, ConversationStarted, MessageAppended, ConversationTakenOver,
 ConversationAssigned, ConversationHandedOver, ConversationResolved, ConversationReopened,
-ConversationSnoozed, ConversationRead, AnswerRequested.
-Consumes: AnswerProposed, MemberJoined, MemberChanged.
+ConversationSnoozed, ConversationRead, ConversationsDeleted, ConversationsJobAdvanced, AnswerRequested.
+Consumes: AnswerProposed, MemberJoined, MemberChanged, ConversationsJobAdvanced.
 """

@@ -1,4 +1,4 @@
-"""Time in: sleeping conversations wake, unanswered questions go to a person, and search is kept in order."""
+"""Time in: sleeping conversations wake, unanswered questions go to a person, search and files are tidied."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -17,6 +17,7 @@ from dana.services.conversations import actions
 
 CLOCK_SECONDS = 5.0
 TIDY_SECONDS = 2.0  # a search reads what was written since: a tenth of a millisecond for each 500 messages
+LONG_JOBS_SECONDS = 60.0  # a file that has expired can't be fetched; this only makes room
 KEYLESS_SECONDS = 30.0  # there are messages without keys after an upgrade only
 
 About = TypeVar("About")
@@ -48,6 +49,7 @@ def jobs(shards: Shards) -> list[Periodic]:
         _on_each_shard(shards, "clock", CLOCK_SECONDS, follow_clock),
         _on_each_shard(shards, "tidy_search", TIDY_SECONDS, tidy_search),
         _on_each_shard(shards, "make_searchable", KEYLESS_SECONDS, make_searchable),
+        _on_each_shard(shards, "tidy_long_jobs", LONG_JOBS_SECONDS, actions.long_jobs(shards).tidy),
     ]
 
 

@@ -1,8 +1,9 @@
 """The wiring of conversations."""
 
+from dana.platform.http import longjobs
 from dana.platform.service import Platform, Service
 from dana.services.conversations.api import routers
-from dana.services.conversations.consumers import CONSUMERS
+from dana.services.conversations.consumers import consumers
 from dana.services.conversations.jobs import jobs
 
 
@@ -10,7 +11,7 @@ def build(platform: Platform) -> Service:
     """Build the service."""
     return Service(
         name="conversations",
-        routers=routers(platform.shards, platform.keys),
-        consumers=list(CONSUMERS),
+        routers=[*routers(platform.shards, platform.keys), longjobs.router(platform.shards)],
+        consumers=consumers(platform.shards),
         jobs=jobs(platform.shards),
     )

@@ -6,7 +6,7 @@ this process, at once. An answer at work watches both, and stops as soon as the 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from dana.contracts.ids import ConversationId, OrgId
@@ -42,6 +42,10 @@ class Fences:
         for watch in self._watches.get(conversation_id, ()):
             if watch.cursor < cursor:
                 watch.superseded.set()
+
+    async def forget(self, tx: Tx, conversation_ids: Sequence[ConversationId]) -> None:
+        """Let the fences of conversations go that are gone themselves; answers to them find none, and end."""
+        await store.forget_turns(tx, conversation_ids)
 
     @contextmanager
     def watching(self, conversation_id: ConversationId, cursor: int) -> Iterator[Watch]:

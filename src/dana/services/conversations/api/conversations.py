@@ -12,6 +12,7 @@ from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.errors import Invalid
 from dana.platform.http import decode_cursor, encode_cursor
 from dana.services.conversations import actions
+from dana.services.conversations.api import bulk
 from dana.services.conversations.api.parameters import (
     REPEATED,
     AtDesk,
@@ -211,4 +212,5 @@ ROUTES = [
     reopen,
     snooze,
     read,
+    *bulk.ROUTES,
 ]

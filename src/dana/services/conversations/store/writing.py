@@ -33,12 +33,13 @@ _LOCK = f"""
 # Activity lines have no keys: nobody looks for them.
 _MESSAGES_FROM_JSON = f"""
   insert into conversations.messages ({MESSAGE}, idempotency_key, cursor, search_keys)
-  select {MESSAGE}, case when seq = $2 then $3 end, o.value,
+  select {MESSAGE}, coalesce(imported_as, case when seq = $2 then $3 end), o.value,
          case when search_keys = '{{}}' then '{{}}'
               else search_keys || conversations.window_keys(o.org_id, o.value) end
     from platform.org_cursor o, json_to_recordset($4::text::json) as m (
       id uuid, conversation_id uuid, seq int, author text, author_id uuid, author_name text, text text,
-      is_private boolean, created_at timestamptz, action text, citations json, search_keys int[])
+      is_private boolean, created_at timestamptz, action text, citations json, search_keys int[],
+      imported_as text)
    where o.org_id = platform.current_org()
 """
 
@@ -64,9 +65,10 @@ _START = """
   with contact as (
     insert into conversations.contacts (id, name, email, created_at) values ($1, $2, $3, $4)
   ), counted as (
-    insert into conversations.counts as counts (open, pending) values ($5, $6)
+    insert into conversations.counts as counts (open, pending, resolved) values ($5, $6, $12)
       on conflict (org_id) do update
-      set open = counts.open + excluded.open, pending = counts.pending + excluded.pending
+      set open = counts.open + excluded.open, pending = counts.pending + excluded.pending,
+          resolved = counts.resolved + excluded.resolved
   )
   insert into conversations.conversations
     (id, inbox_id, contact_id, status, last_seq, last_text, unread_count, version, turn,
@@ -81,6 +83,8 @@ class _Stored(MessageView, frozen=True, kw_only=True):
     """A message with the numbers by which it is found."""
 
     search_keys: list[int]
+    imported_as: str | None = None
+    """The key by which an import knows it again; what people write has at most one key a change."""
 
 
 async def lock_start(tx: Tx, inbox_id: InboxId, start_key: str) -> ConversationId | None:
@@ -106,6 +110,7 @@ async def add_conversation(tx: Tx, view: ConversationView, start_key: str | None
         view.status,
         view.version,
         start_key,
+        int(view.status is Status.RESOLVED),
     )
 
 
@@ -141,14 +146,21 @@ async def lock_to_write(tx: Tx, conversation_id: ConversationId, draft: Draft, p
     return change
 
 
-async def save(tx: Tx, change: Change, idempotency_key: str | None = None) -> None:
-    """Write a change: conversation, counters and new messages, of which the last has the key."""
+async def save(
+    tx: Tx, change: Change, idempotency_key: str | None = None, imported_as: dict[int, str] | None = None
+) -> None:
+    """Write a change: conversation, counters and new messages, of which the last has the key.
+
+    Imported messages have keys of their own, by `seq`.
+    """
     view, before = change.view, change.before
     args: list[Any] = [
         view.id,
         view.last_seq,
         idempotency_key,
-        _json.encode([_stored(tx, view, message) for message in change.messages]).decode(),
+        _json.encode(
+            [_stored(tx, view, message, (imported_as or {}).get(message.seq)) for message in change.messages]
+        ).decode(),
         view.status,
         view.assignee_id,
         view.assignee_name,
@@ -177,9 +189,13 @@ async def due(shards: Shards, shard: str, asked_before: datetime, limit: int) ->
     return [Due(OrgId(row["org_id"]), ConversationId(row["id"])) for row in rows]
 
 
-def _stored(tx: Tx, view: ConversationView, message: MessageView) -> _Stored:
+def _stored(tx: Tx, view: ConversationView, message: MessageView, imported_as: str | None) -> _Stored:
     texts = findable_texts(message.seq, message.author, message.text, view.contact)
-    return _Stored(**msgspec.structs.asdict(message), search_keys=search_keys(tx.org_id, *texts))
+    return _Stored(
+        **msgspec.structs.asdict(message),
+        search_keys=search_keys(tx.org_id, *texts),
+        imported_as=imported_as,
+    )
 
 
 def _locked(tx: Tx, row: asyncpg.Record | None) -> Change:
