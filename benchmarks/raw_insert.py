@@ -132,5 +132,5 @@ async def _append(connection: asyncpg.pool.PoolConnectionProxy, target: _Target)
     }
     payload = {"message": message, "conversation": {"id": str(target.conversation_id)}}
     event = [new_id()], ["message_appended"], [1], ["message"], [target.conversation_id]
-    await connection.fetchval(EMIT, *event, [json.dumps(payload)], now, "{}")
+    await connection.fetchval(EMIT, *event, [json.dumps(payload)], now, "{}", [None])
     await connection.execute("COMMIT")

@@ -14,6 +14,7 @@ OF_THE_SHARD = {
     "dana_migrations.applied",
     "platform.org_placement",  # who lives here
     "platform.subscriptions",  # who consumes what, written by each process on every shard
+    "platform.shares",  # how much each organization has had of the lanes here; whoever moves begins anew
 }
 
 PARTITIONED = """

@@ -87,6 +87,16 @@ async def _every_announcement(tx: CatalogTx, c: Cast) -> None:
     await announcements.confirm_members(tx, c.org_id, found)
 
 
+async def _every_claim(tx: Tx, c: Cast) -> None:
+    """Claim where nothing is due yet, from a flood, behind what is stuck, and what has just become due."""
+    for group in ("ai-group", "flooded-group", "stuck-group", "ripe-group"):
+        for _ in range(2):
+            claim = "select * from platform.claim($1, 'ai', 8, interval '1 minute', $2, 24)"
+            found = await tx.fetch(claim, group, uuid4())
+            assert bool(found) == (group in {"flooded-group", "ripe-group"})
+            await tx.fetchval("select platform.due_in($1, 'ai')", group)
+
+
 ON_CATALOG: dict[str, Callable[[CatalogTx, Cast], Awaitable[Any]]] = {
     "insert_session lock_session rotate_session revoke_session revoke_sessions": _every_session,
     "put_invitation open_invitation open_invitations_after accept_invitation"
@@ -108,11 +118,10 @@ AUTH: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
 
 PLATFORM: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "emit": lambda tx, c: tx.execute(
-        EMIT, [new_id()], ["message_appended"], [1], ["message"], [c.conversation_id], ["{}"], NOW, "{}"
+        EMIT, [new_id()], ["message_appended"], [1], ["message"], [c.conversation_id], ["{}"], NOW, "{}",
+        [None],
     ),
-    "claim": lambda tx, c: tx.fetch(
-        "select * from platform.claim('ai-group', 'ai', 8, interval '1 minute', $1)", uuid4()
-    ),
+    "claim": _every_claim,
     "finish": lambda tx, c: tx.execute(
         "select platform.finish($1, $2, 'ai-group', 'ai', $3)", c.org_id, c.cursor, uuid4()
     ),

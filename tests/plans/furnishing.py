@@ -57,10 +57,24 @@ insert into platform.event_log
          now()
     from conversations.messages where org_id <> '{big}' and seq = 1 and cursor % 70 = 1;
 insert into platform.deliveries
-  (org_id, cursor, consumer_group, lane, key, event_created_at, state, available_at)
+  (org_id, cursor, consumer_group, lane, key, event_created_at, state, available_at, is_waiting)
   select org_id, cursor, 'ai-group', 'ai', aggregate_id, created_at,
-         case when cursor % 100 = 0 then 'dead' else 'ready' end, now() + interval '1 hour'
+         case when cursor % 100 = 0 then 'dead' else 'ready' end, now() + interval '1 hour', cursor % 100 <> 0
     from platform.event_log where cursor % 2 = 1;
+insert into platform.deliveries (org_id, cursor, consumer_group, lane, key, event_created_at)
+  select org_id, cursor, 'flooded-group', 'ai', aggregate_id, created_at from platform.event_log;
+insert into platform.deliveries (org_id, cursor, consumer_group, lane, key, event_created_at, leased_until)
+  select org_id, cursor, 'stuck-group', 'ai', '{big}', created_at,
+         case when n = 1 then now() + interval '1 hour' end
+    from (select *, row_number() over (order by cursor) as n
+            from platform.event_log where org_id = '{big}') numbered;
+insert into platform.deliveries
+  (org_id, cursor, consumer_group, lane, key, event_created_at, available_at, is_waiting)
+  select org_id, cursor, 'ripe-group', 'ai', aggregate_id, created_at, now() - interval '1 hour', true
+    from platform.event_log;
+insert into platform.shares
+  select s.consumer_group, s.lane, p.org_id, 1, 1, now()
+    from platform.org_placement p, (select distinct consumer_group, lane from platform.deliveries) s;
 insert into ai.turns (org_id, id, fence_cursor)
   select org_id, id, 1 from conversations.conversations limit 300000;
 insert into knowledge.documents

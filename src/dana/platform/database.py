@@ -108,9 +108,12 @@ class Tx(Statements):
         self.now = datetime.now(UTC)
         self.outbox = Outbox(self.now, shard)
 
-    def emit(self, event: Event) -> None:
-        """Say what happened; published if and only if this transaction commits."""
-        self.outbox.add(event)
+    def emit(self, event: Event, due: datetime | None = None) -> None:
+        """Say what happened; published if and only if this transaction commits.
+
+        With `due`, it is delivered to consumers only then; the log and whoever listens have it at once.
+        """
+        self.outbox.add(event, due)
 
 
 async def open_pool(dsn: str, size: int) -> asyncpg.Pool:

@@ -13,7 +13,7 @@ from dana.platform.positions import Position
 
 _encoder = msgspec.json.Encoder()
 
-EMIT = "select platform.emit($1, $2, $3, $4, $5, $6, $7, $8)"
+EMIT = "select platform.emit($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 
 class Pending(NamedTuple):
@@ -25,6 +25,7 @@ class Pending(NamedTuple):
     aggregate_type: str
     key: UUID | None
     payload: bytes
+    due: datetime | None = None
 
 
 class Outbox:
@@ -39,19 +40,21 @@ class Outbox:
         self.position: Position | None = None
         """Where a replica must have come to show it; known after the commit, on shards with replicas."""
 
-    def add(self, event: Event) -> None:
-        """Put an event in."""
+    def add(self, event: Event, due: datetime | None = None) -> None:
+        """Put an event in; consumers get it when it is due, at once by default."""
         kind = event_type(type(event))
         aggregate = kind.partition("_")[0]
         payload = _encoder.encode(event)
-        self.events.append(Pending(EventId(new_id()), kind, event.version, aggregate, event.key(), payload))
+        self.events.append(
+            Pending(EventId(new_id()), kind, event.version, aggregate, event.key(), payload, due)
+        )
 
     def arguments(self, actor: Actor) -> tuple[Any, ...]:
         """Return the arguments of `EMIT`."""
-        ids, types, versions, aggregates, keys, payloads = zip(*self.events, strict=True)
+        ids, types, versions, aggregates, keys, payloads, dues = zip(*self.events, strict=True)
         texts = [payload.decode() for payload in payloads]
         who = _encoder.encode({"kind": actor.kind, "id": actor.id, "name": actor.name}).decode()
-        return ids, types, versions, aggregates, keys, texts, self.created_at, who
+        return ids, types, versions, aggregates, keys, texts, self.created_at, who, dues
 
     def __bool__(self) -> bool:
         return bool(self.events)

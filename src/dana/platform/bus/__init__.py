@@ -20,10 +20,11 @@ process dies comes back with the broker's own redelivery, the lease, or the poll
 from dana.platform.bus import pace
 from dana.platform.bus.binding import Binding, Listener, PostgresBinding, Release
 from dana.platform.bus.bus import Bus
-from dana.platform.bus.nouns import SLOTS, Consumer, Delivery, Envelope, Lane, Worker
+from dana.platform.bus.nouns import MOST_OF_ONE, SLOTS, Consumer, Delivery, Envelope, Lane, Worker
 from dana.platform.bus.pace import pause_seconds
 
 __all__ = [
+    "MOST_OF_ONE",
     "SLOTS",
     "Binding",
     "Bus",

@@ -1,6 +1,7 @@
 """The consuming side of one service in this process: its lanes on every shard, also on shards added later."""
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 
@@ -95,10 +96,11 @@ class Bus:
         async with connection_of(await self._shards.pool(shard)) as connection:
             with outages_are_problems():
                 await connection.execute(
-                    "select platform.subscribe($1, $2, $3)",
+                    "select platform.subscribe($1, $2, $3, $4)",
                     self._group,
                     list(types),
                     [str(lane) for lane in lanes],
+                    [timedelta(seconds=consumer.delay_seconds) for consumer in self._by_type.values()],
                 )
 
     async def _open(self, shard: str, lane: Lane) -> None:

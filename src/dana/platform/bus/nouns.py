@@ -23,7 +23,11 @@ class Lane(StrEnum):
 
 
 # An answer mostly waits for a model server, so many may wait at once.
-SLOTS = {Lane.LIVE: 8, Lane.SEND: 8, Lane.AI: 48, Lane.ANALYTICS: 2, Lane.BULK: 2}
+SLOTS = {Lane.LIVE: 8, Lane.SEND: 8, Lane.AI: 48, Lane.ANALYTICS: 2, Lane.BULK: 3}
+# How many deliveries of one organization a lane works on at once, all processes together. Half of what one
+# process has, so that even there a newcomer finds a free slot beside whoever floods the lane; in the bulk
+# lane, where a delivery may take a minute and one at a time is slow for everybody, two of three.
+MOST_OF_ONE = {Lane.LIVE: 4, Lane.SEND: 4, Lane.AI: 24, Lane.ANALYTICS: 1, Lane.BULK: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Consumer:
     event: type[Event]
     run: Callable[[Tx, Any], Awaitable[None]]
     lane: Lane = Lane.LIVE
+    delay_seconds: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Worker:
     event: type[Event]
     run: Callable[[Envelope, Any], Awaitable[None]]
     lane: Lane
+    delay_seconds: float = 0
 
 
 @dataclass(frozen=True, slots=True)

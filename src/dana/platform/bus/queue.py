@@ -12,10 +12,14 @@ import structlog
 
 from dana.platform.bus import pace
 from dana.platform.bus.binding import Release
-from dana.platform.bus.nouns import SLOTS, Delivery, Envelope, Lane
+from dana.platform.bus.nouns import MOST_OF_ONE, SLOTS, Delivery, Envelope, Lane
 from dana.platform.shards import Shards
 
 log = structlog.get_logger(__name__)
+
+_CLAIM = """
+select c.*, case when c.org_id is null then platform.due_in($1, $2) end as due_in
+  from (select) one left join platform.claim($1, $2, $3, $4, $5, $6) c on true"""
 
 Deliver = Callable[[Lane, Delivery], Coroutine[Any, Any, None]]
 
@@ -66,7 +70,7 @@ class Queue:
             self._woken.clear()
             releases, self._releases = self._releases, []
             free = self.slots - len(self._running)
-            claimed = await self._claim(free) if free else []
+            claimed, due_seconds = await self._claim(free) if free else ([], None)
             for delivery in claimed:
                 task = asyncio.create_task(self._deliver(self.lane, delivery))
                 self._running[task] = releases.pop() if releases else None
@@ -74,8 +78,9 @@ class Queue:
             for release in releases:
                 release()
             if not claimed:
+                pause = poll_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 - so that they don't all look at once
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), poll_seconds() * random.uniform(0.8, 1.2))  # noqa: S311
+                    await asyncio.wait_for(self._woken.wait(), min(pause, due_seconds or pause))
         for release in self._releases:
             release()
 
@@ -85,22 +90,27 @@ class Queue:
             release()
         self._woken.set()
 
-    async def _claim(self, at_most: int) -> list[Delivery]:
+    async def _claim(self, at_most: int) -> tuple[list[Delivery], float | None]:
+        """Return what was claimed; if that is nothing, also in how many seconds something is due."""
         token = uuid4()
         try:
             pool = await self._shards.pool(self.shard)
             rows = await pool.fetch(
-                "select * from platform.claim($1, $2, $3, $4, $5)",
+                _CLAIM,
                 self.group,
                 self.lane.value,
                 at_most,
                 timedelta(seconds=pace.LEASE_SECONDS),
                 token,
+                MOST_OF_ONE[self.lane],
             )
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, the next poll tries again
             self._note_failure(error)
-            return []
+            return [], None
         self._note_success()
+        if rows[0]["org_id"] is None:
+            due_in: timedelta | None = rows[0]["due_in"]
+            return [], due_in.total_seconds() if due_in else None
         return [
             Delivery(
                 envelope=Envelope(
@@ -112,7 +122,7 @@ class Queue:
                 payload=row["payload"],
             )
             for row in rows
-        ]
+        ], None
 
     def _note_failure(self, error: Exception) -> None:
         """Say it once; an outage is looked at twice a second, by each lane."""
