@@ -5,8 +5,10 @@ body must be given one here.
 """
 
 import asyncio
+import gzip
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -25,6 +27,7 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/conversations/{conversation_id}/messages": {"text": "stolen"},
     "POST /api/v1/conversations/{conversation_id}/assign": {"assignee_id": None},
     "POST /api/v1/conversations/{conversation_id}/snooze": {"until": "2099-01-01T00:00:00Z"},
+    "POST /api/v1/conversations/exports": {},
     "POST /api/v1/widget/conversations/{conversation_id}/messages": {"text": "stolen"},
     "PATCH /api/v1/members/{user_id}": {"name": "stolen"},
     "POST /api/v1/invitations": {"email": "x@example.org", "role": "agent"},
@@ -63,15 +66,35 @@ async def furnish(ana: SignedUp, dana: Dana) -> dict[str, str]:
         "document_id": document["id"],
         "invitation_id": invitation["id"],
         "user_id": str(ana.user_id),
+        "job_id": await export(ana),
         "token": "x",
         "name": (await dana.platform_shards.route(ana.org_id)).shard,
         "move_id": inbox["id"],
     }
 
 
+async def export(ana: SignedUp) -> str:
+    """Make a file of everything that was said."""
+    job = (await ana.http.post("/api/v1/conversations/exports", json={"inbox_id": None})).json()
+    async with asyncio.timeout(60):
+        while (await ana.http.get(f"/api/v1/jobs/{job['id']}")).json()["state"] != "done":
+            await asyncio.sleep(0.1)
+    file = await ana.http.get(f"/api/v1/conversations/exports/{job['id']}/file")
+    assert MARK in gzip.decompress(file.content).decode()
+    return str(job["id"])
+
+
 async def state_of(owner: SignedUp) -> dict[str, Any]:
     """Read everything that must not change."""
-    paths = ("inboxes", "conversations", "members", "invitations", "assistant", "conversations/counts")
+    paths = (
+        "inboxes",
+        "conversations",
+        "members",
+        "invitations",
+        "assistant",
+        "conversations/counts",
+        "jobs",
+    )
     answers = {path: (await owner.http.get(f"/api/v1/{path}")).json() for path in paths}
     answers["conversations"].pop("org_cursor")  # indexing goes on behind, and moves it
     documents = (await owner.http.get("/api/v1/knowledge/documents")).json()["items"]
@@ -93,6 +116,12 @@ async def call(http: httpx.AsyncClient, method: str, path: str, ids: dict[str, s
     params = {"q": MARK} if path.endswith("/search") else None
     if f"{method} {path}" == "POST /api/v1/knowledge/documents":
         answer = await http.post(filled, files={"file": ("other.md", b"# Other\n\nText.", "text/markdown")})
+    elif f"{method} {path}" == "POST /api/v1/conversations/deletions":
+        answer = await http.post(filled, json={"quiet_since": datetime.now(UTC).isoformat()})
+        assert answer.status_code == 202, answer.text
+    elif f"{method} {path}" == "POST /api/v1/conversations/imports":
+        form = {"inbox_id": ids["inbox_id"]}
+        answer = await http.post(filled, data=form, files={"file": ("other.jsonl", b"{}\n")})
     elif body:
         assert f"{method} {path}" in BODIES, f"say here what body {method} {path} takes"
         answer = await http.request(method, filled, json=BODIES[f"{method} {path}"])
@@ -133,7 +162,16 @@ async def test_every_route_refuses_whoever_has_no_valid_token(client: httpx.Asyn
     description = (await client.get("/openapi.json")).json()
     client.headers["authorization"] = f"Bearer {token}"
     ids = dict.fromkeys(
-        ("inbox_id", "conversation_id", "document_id", "invitation_id", "user_id", "move_id", "name"),
+        (
+            "inbox_id",
+            "conversation_id",
+            "document_id",
+            "invitation_id",
+            "user_id",
+            "job_id",
+            "move_id",
+            "name",
+        ),
         "01900000-0000-7000-8000-000000000001",
     )
     for method, path, body in routes(description):

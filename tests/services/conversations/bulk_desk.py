@@ -41,10 +41,10 @@ async def do_chunk(desk: Desk, job_id: LongJobId) -> LongJobView:
         return (await longjobs.find(tx, job_id)).view
 
 
-async def finish(desk: Desk, job: LongJobView) -> LongJobView:
+async def finish(desk: Desk, job_id: LongJobId) -> LongJobView:
     """Do all chunks of a job."""
     for _ in range(MOST_CHUNKS):
-        job = await do_chunk(desk, job.id)
+        job = await do_chunk(desk, job_id)
         if job.state in longjobs.ENDED:
             return job
     raise AssertionError("the job does not end")

@@ -39,7 +39,7 @@ async def talked(
 
 
 async def deleted(desk: Desk, choice: Choice) -> int:
-    job = await finish(desk, await ask(desk, lambda tx: actions.request_deletion(tx, choice, None)))
+    job = await finish(desk, (await ask(desk, lambda tx: actions.request_deletion(tx, choice, None))).id)
     assert (job.state, job.done) == (JobState.DONE, job.total)
     return job.done
 
@@ -125,7 +125,7 @@ async def test_what_came_to_life_again_meanwhile_stays(desk: Desk, monkeypatch: 
     job = await ask(desk, lambda tx: actions.request_deletion(tx, choice, None))
     await do_chunk(desk, job.id)
     await desk.write(second, "I am back")
-    job = await finish(desk, job)
+    job = await finish(desk, job.id)
     assert (job.done, job.total) == (1, 2)
     assert await left(desk) == {second.id}
     assert first.id != second.id

@@ -45,7 +45,7 @@ def lines(*some: Any) -> bytes:
 
 async def exported(desk: Desk, choice: Choice | None = None) -> tuple[LongJobView, bytes]:
     job = await ask(desk, lambda tx: actions.request_export(tx, choice or Choice(), None))
-    job = await finish(desk, job)
+    job = await finish(desk, job.id)
     packed = b"".join([part async for part in actions.file_content(desk.shards, desk.org_id, job.id)])
     async with desk.read() as tx:
         assert await actions.file_bytes(tx, job.id) == len(packed)
@@ -55,7 +55,7 @@ async def exported(desk: Desk, choice: Choice | None = None) -> tuple[LongJobVie
 async def imported(desk: Desk, content: bytes, key: str | None = None) -> LongJobView:
     cut = actions.cut_file(content)
     job = await ask(desk, lambda tx: actions.request_import(tx, desk.inbox.id, "old.jsonl", cut, key))
-    return await finish(desk, job)
+    return await finish(desk, job.id)
 
 
 async def conversations(desk: Desk) -> list[ConversationView]:
@@ -132,7 +132,7 @@ async def test_the_file_of_an_unfinished_expired_or_foreign_export_is_not_there(
     with pytest.raises(Missing, match="not finished"):
         async with desk.read() as tx:
             await actions.find_manifest(tx, job.id)
-    job = await finish(desk, job)
+    job = await finish(desk, job.id)
     neighbour = await open_desk(other_org)
     with pytest.raises(Missing, match="no such job"):
         async with neighbour.read() as tx:
@@ -236,7 +236,7 @@ async def test_many_lines_come_in_many_chunks_each_once(desk: Desk) -> None:
     job = await ask(desk, lambda tx: actions.request_import(tx, desk.inbox.id, "old.jsonl", cut, None))
     done = await do_chunk(desk, job.id)
     assert (done.done, done.total) == (files.LINES_AT_ONCE, len(texts) + 1)
-    await finish(desk, job)
+    await finish(desk, job.id)
     [view] = await conversations(desk)
     assert [m.text for m in await desk.messages(view.id)] == texts
     async with desk.read() as tx:
@@ -260,7 +260,7 @@ async def test_what_was_not_resolved_waits_for_a_person_and_asks_no_assistant(de
 async def test_a_conversation_that_was_deleted_comes_back_with_its_file(desk: Desk) -> None:
     await imported(desk, lines(CONVERSATION, MESSAGE))
     later = Choice(quiet_since=datetime.now(UTC) - timedelta(days=1))
-    await finish(desk, await ask(desk, lambda tx: actions.request_deletion(tx, later, None)))
+    await finish(desk, (await ask(desk, lambda tx: actions.request_deletion(tx, later, None))).id)
     assert await conversations(desk) == []
     await imported(desk, lines(CONVERSATION, MESSAGE))
     assert len(await conversations(desk)) == 1

@@ -56,7 +56,26 @@ CONVERSATIONS = (
         body_bytes=MESSAGE_BYTES,
         honours_keys=True,
     ),
+    *(
+        Route(
+            f"/api/v1/conversations/{name}",
+            Upstream.CONVERSATIONS,
+            auth=Auth.MEMBER,
+            body_bytes=SMALL_BYTES,
+            timeout_seconds=120,  # the file of an export may be large, and the line slow
+            honours_keys=True,
+        )
+        for name in ("deletions", "exports")
+    ),
+    Route(
+        "/api/v1/conversations/imports",
+        Upstream.CONVERSATIONS,
+        auth=Auth.MEMBER,
+        body_bytes=UPLOAD_BYTES,
+        timeout_seconds=120,
+    ),
     Route("/api/v1/conversations", Upstream.CONVERSATIONS, auth=Auth.MEMBER, body_bytes=MESSAGE_BYTES),
+    Route("/api/v1/jobs", Upstream.CONVERSATIONS, auth=Auth.MEMBER, body_bytes=SMALL_BYTES),
     Route("/api/v1/inboxes", Upstream.CONVERSATIONS, auth=Auth.MEMBER),
 )
 

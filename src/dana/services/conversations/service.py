@@ -1,6 +1,5 @@
 """The wiring of conversations."""
 
-from dana.platform.http import longjobs
 from dana.platform.service import Platform, Service
 from dana.services.conversations.api import routers
 from dana.services.conversations.consumers import consumers
@@ -11,7 +10,7 @@ def build(platform: Platform) -> Service:
     """Build the service."""
     return Service(
         name="conversations",
-        routers=[*routers(platform.shards, platform.keys), longjobs.router(platform.shards)],
+        routers=routers(platform.shards, platform.keys),
         consumers=consumers(platform.shards),
         jobs=jobs(platform.shards),
     )

@@ -1,8 +1,12 @@
-"""HTTP in: inboxes and conversations for members, and the widget for visitors."""
+"""HTTP in: inboxes and conversations for members, the widget for visitors, and everybody's long jobs.
+
+Long jobs are listed and cancelled here whichever service does them: the rows are the same for all.
+"""
 
 from litestar import Router
 from litestar.di import Provide
 
+from dana.platform.http import longjobs
 from dana.platform.identity import Keys
 from dana.platform.shards import Shards
 from dana.services.conversations.api import conversations, inboxes, widget
@@ -24,7 +28,8 @@ def routers(shards: Shards, keys: Keys) -> list[Router]:
     dependencies = {
         provider.__name__: Provide(provider, sync_to_thread=False) for provider in (desk, booth, entrance)
     }
-    return [
+    own = [
         Router(f"/api/v1/{name}", route_handlers=module.ROUTES, dependencies=dependencies, tags=[name])
         for name, module in (("inboxes", inboxes), ("conversations", conversations), ("widget", widget))
     ]
+    return [*own, longjobs.router(shards)]
