@@ -87,6 +87,14 @@ KNOWLEDGE = (
         body_bytes=UPLOAD_BYTES,
         timeout_seconds=120,
     ),
+    Route(
+        "/api/v1/knowledge/reindex",
+        Upstream.KNOWLEDGE,
+        is_exact=True,
+        auth=Auth.MEMBER,
+        body_bytes=SMALL_BYTES,
+        honours_keys=True,
+    ),
     Route("/api/v1/knowledge", Upstream.KNOWLEDGE, auth=Auth.MEMBER),
 )
 

@@ -14,6 +14,7 @@ from dana.platform.gateway.model import PROBE_PATH, Gateway
 from dana.platform.local.programs import CannotStartError, Program
 
 PROBE_SECONDS = 1.0
+LOG_FLUSH_MILLISECONDS = 1000  # whoever watches the log shall not wait ten seconds
 
 
 def envoy_program(gateway: Gateway) -> Program:
@@ -21,6 +22,10 @@ def envoy_program(gateway: Gateway) -> Program:
     configuration = envoy.write(gateway)
     envoy.admin_socket(gateway).unlink(missing_ok=True)
     options = ["--disable-hot-restart", "--log-level", "warning", "--concurrency", str(gateway.threads)]
+    options += [
+        "--file-flush-interval-msec",
+        "1000",
+    ]  # whoever watches the log shall not wait for ten seconds
     host = "127.0.0.1" if gateway.host in ("0.0.0.0", "::") else gateway.host  # noqa: S104 - compared, not bound
     return Program(
         name="gateway",

@@ -17,6 +17,7 @@ KNOWN: dict[HTTPStatus, tuple[type[Problem], str]] = {
 }
 OTHER = {
     HTTPStatus.BAD_REQUEST: "The request is not valid HTTP, or its address is not plain.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This method leads nowhere.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than this address accepts.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The headers are larger than Dana accepts.",
@@ -47,7 +48,10 @@ def _mapper(status: HTTPStatus, kind: str, title: str, detail: str) -> Config:
         "op": "EQ",
         "value": {"default_value": status.value, "runtime_key": f"reply_{status.value}"},
     }
-    return {
+    mapper: Config = {
         "filter": {"status_code_filter": {"comparison": comparison}},
         "body_format_override": {"json_format": body, "content_type": "application/problem+json"},
     }
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        mapper["headers_to_add"] = [{"header": {"key": "retry-after", "value": "1"}}]
+    return mapper

@@ -16,6 +16,7 @@ KEYED = [
     {"name": ":method", "string_match": {"exact": "POST"}},
     {"name": "idempotency-key", "string_match": {"safe_regex": {"regex": "[!-~].*"}}},
 ]
+TWO_HOSTS = {"name": ":authority", "string_match": {"contains": ","}}  # two headers, joined
 OTHER_PROCESSES_TRIED = 5  # before a process is asked again that has just failed
 SESSION_COOKIE = "dana-node"
 SESSION_SECONDS = 3600
@@ -35,7 +36,9 @@ def virtual_host(gateway: Gateway) -> Config:
         "name": "dana",
         "domains": ["*"],
         "routes": [
-            *(_refusal(path) for path in gateway.closed_paths),
+            _refusal({"connect_matcher": {}}, 405),
+            _refusal({"prefix": "/", "headers": [TWO_HOSTS]}, 400),
+            *(_refusal(_below(path), 404) for path in gateway.closed_paths),
             *(entry for route in gateway.routes for entry in _entries(gateway, route)),
         ],
         "request_headers_to_add": [
@@ -57,8 +60,14 @@ def security_headers(gateway: Gateway) -> dict[str, str]:
     return SECURITY_HEADERS | {"strict-transport-security": f"max-age={gateway.tls.remember_seconds}"}
 
 
-def _refusal(path: str) -> Config:
-    return {"match": _below(path), "direct_response": {"status": 404}}
+def _refusal(match: Config, status: int) -> Config:
+    """Refuse at once, without waiting for a body."""
+    unread = {"@type": f"{NAMES}filters.http.buffer.v3.BufferPerRoute", "disabled": True}
+    return {
+        "match": match,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": {"envoy.filters.http.buffer": unread},
+    }
 
 
 def _entries(gateway: Gateway, route: Route) -> list[Config]:

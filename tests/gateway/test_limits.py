@@ -1,0 +1,131 @@
+"""How much comes in: rates, bodies, headers, connections."""
+
+import socket
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from dana.contracts.ids import UserId
+from dana.platform.gateway.model import KIB, MIB, Clients, Limit, Limits, Upstream
+from tests.gateway.backends import Backend
+from tests.gateway.conftest import GENEROUS, People, Start
+from tests.gateway.stands import Visit
+
+PROBLEM = "application/problem+json"
+PATH = "/api/v1/inboxes"
+
+
+@pytest.fixture(scope="module")
+def limited(start: Start, backends: dict[Upstream, Backend]) -> Visit:
+    limits = Limits(address=Limit(10, 90), user=Limit(1, 8), organization=Limit(1, 20))
+    return start({upstream: [backend] for upstream, backend in backends.items()}, limits=limits)
+
+
+def test_limits_hold_for_each_address_user_and_organization(limited: Visit, people: People) -> None:
+    colleagues = [people.member(user_id=UserId(uuid4())) for _ in range(3)]
+    passed = [
+        [limited.get(PATH, headers=one).status_code for _ in range(14)].count(200) for one in colleagues
+    ]
+    # Up to a few more than the bucket holds: it fills up by one a second meanwhile.
+    assert 8 <= passed[0] <= 11
+    assert 8 <= passed[1] <= 11
+    assert passed[2] <= 7, "the organization has that much left"
+    assert limited.get(PATH, headers=people.stranger()).status_code == 200, "others are not held back"
+    refused = limited.get(PATH, headers=colleagues[0])
+    assert refused.status_code == 429
+    assert refused.headers["content-type"] == PROBLEM
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json()["type"] == "urn:dana:problem:limited"
+    assert 429 in [limited.get("/").status_code for _ in range(120)], "and so for the address"
+
+
+def test_limits_of_an_organization_hold_for_its_visitors_too(start: Start, people: People) -> None:
+    with_one = start({}, limits=Limits(GENEROUS.address, GENEROUS.user, Limit(1, 5)))
+    path = "/api/v1/widget/conversations/1/messages"
+    statuses = [with_one.get(path, headers=people.visitor()).status_code for _ in range(12)]
+    assert 429 in statuses
+
+
+def test_a_spoofed_organization_fills_nobody_elses_bucket(start: Start, people: People) -> None:
+    with_one = start({}, limits=Limits(GENEROUS.address, GENEROUS.user, Limit(1, 5)))
+    for _ in range(20):
+        with_one.get("/", headers={"x-dana-organization": str(people.org_id)})
+    assert with_one.get(PATH, headers=people.member()).status_code == 503, (
+        "nobody is behind it, but it passed"
+    )
+
+
+def test_bodies_are_bounded_by_route(dana: Visit, people: People) -> None:
+    member = people.member()
+    refused = dana.post("/api/v1/conversations/1/messages", content=b"x" * MIB, headers=member)
+    assert refused.status_code == 413
+    assert refused.headers["content-type"] == PROBLEM
+    accepted = dana.post("/api/v1/knowledge/documents", content=b"x" * 25 * MIB, headers=member)
+    assert accepted.json()["body_bytes"] == 25 * MIB
+    refused = dana.post("/api/v1/knowledge/documents", content=b"x" * 27 * MIB, headers=member)
+    assert refused.status_code == 413
+    assert dana.post("/", content=b"x" * 2 * KIB).status_code == 413
+
+
+def test_bodies_of_unknown_length_are_bounded_too(
+    dana: Visit, people: People, backends: dict[Upstream, Backend]
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield from [b"x" * 64 * KIB] * 8
+
+    answer = dana.post("/api/v1/conversations/1/messages", content=chunks(), headers=people.member())
+    assert answer.status_code == 413
+    assert not backends[Upstream.CONVERSATIONS].seen
+
+
+def test_headers_are_bounded(dana: Visit) -> None:
+    too_large = dana.get("/", headers={"x-large": "x" * 40 * KIB})
+    assert too_large.status_code == 431
+    assert too_large.headers["content-type"] == PROBLEM
+    too_many = dana.get("/", headers={f"x-{number}": "x" for number in range(150)})
+    assert too_many.status_code == 431
+    assert dana.get("/", headers={"x-large": "x" * 20 * KIB}).status_code == 200
+
+
+def test_a_client_that_sends_its_headers_slowly_is_sent_away(start: Start) -> None:
+    hasty = start({}, clients=Clients(headers_seconds=0.3))
+    with hasty.connect() as connection:
+        connection.settimeout(10)
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n")
+        answer = connection.recv(4096)
+    assert b" 408 " in answer.split(b"\r\n")[0]
+
+
+def test_a_client_that_sends_its_body_slowly_is_sent_away(start: Start) -> None:
+    hasty = start({}, clients=Clients(request_seconds=0.3))
+    with hasty.connect() as connection:
+        connection.settimeout(10)
+        connection.sendall(
+            b"POST /api/v1/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nabc"
+        )
+        answer = connection.recv(4096)
+    assert b" 408 " in answer.split(b"\r\n")[0]
+
+
+def test_connections_are_bounded(start: Start, backends: dict[Upstream, Backend]) -> None:
+    small = start({Upstream.WEB: [backends[Upstream.WEB]]}, clients=Clients(connections=3))
+    small.client.close()
+    held = [small.connect() for _ in range(3)]
+    try:
+        assert all(_answers(connection) for connection in held)
+        with small.connect() as one_more:
+            assert not _answers(one_more)
+        assert all(_answers(connection) for connection in held), "those who came before are served on"
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def _answers(connection: socket.socket) -> bool:
+    connection.settimeout(10)
+    try:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        return connection.recv(65536).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
