@@ -13,7 +13,7 @@ from dana.contracts.events import MemberChanged, MemberJoined, OrganizationCreat
 from dana.contracts.ids import OrgId, UserId, new_id
 from dana.contracts.views import MemberView, Role
 from dana.platform import deadletters
-from dana.platform.bus import Bus, Consumer, Envelope, Lane, PostgresBinding, Worker, pace
+from dana.platform.bus import Binding, Bus, Consumer, Envelope, Lane, Worker, pace
 from dana.platform.database import Tx
 from dana.platform.identity import SYSTEM
 from dana.platform.settings import Settings
@@ -24,15 +24,11 @@ ShardsOf = Callable[[str], Shards]
 GROUP = "conformance"  # a group of its own, beside whatever else runs on these databases
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "FIRST_PAUSE_SECONDS", 0.005)
-    monkeypatch.setattr(pace, "POLL_SECONDS", 0.05)
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
 @asynccontextmanager
-async def running(shards: Shards, *consumers: Consumer | Worker) -> AsyncIterator[Bus]:
-    binding = PostgresBinding()
+async def running(shards: Shards, binding: Binding, *consumers: Consumer | Worker) -> AsyncIterator[Bus]:
     bus = Bus(GROUP, shards, list(consumers), binding)
     shards.on_commit.append(binding.committed)
     await bus.start()
@@ -64,37 +60,41 @@ def member(user_id: UserId, name: str) -> MemberView:
     return MemberView(user_id=user_id, name=name, email="a@b.example", role=Role.AGENT)
 
 
-async def test_a_commit_reaches_its_consumer_and_leaves_nothing_due(shards_of: ShardsOf, org: OrgId) -> None:
+async def test_a_commit_reaches_its_consumer_and_leaves_nothing_due(
+    shards_of: ShardsOf, binding: Binding, org: OrgId
+) -> None:
     shards, seen = shards_of("conversations"), []
 
     async def consume(tx: Tx, event: OrganizationCreated) -> None:
         seen.append((tx.org_id, event.name))
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         await say(shards, org, "hello")
         await until(lambda: seen == [(org, "hello")])
         await asyncio.sleep(0.2)
     assert seen == [(org, "hello")]
 
 
-async def test_an_event_from_before_the_start_is_consumed_after_it(shards_of: ShardsOf, org: OrgId) -> None:
+async def test_an_event_from_before_the_start_is_consumed_after_it(
+    shards_of: ShardsOf, binding: Binding, org: OrgId
+) -> None:
     shards, seen = shards_of("conversations"), []
 
     async def consume(tx: Tx, event: OrganizationCreated) -> None:
         seen.append(event.name)
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         pass
     for shard in await shards.names():
         pool = await shards.pool(shard)
         await pool.execute("select platform.subscribe($1, '{organization_created}', '{live}')", GROUP)
     await say(shards, org, "while nobody listened")
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         await until(lambda: seen == ["while nobody listened"])
 
 
 async def test_effects_of_a_failed_attempt_are_undone_and_the_next_one_counts(
-    shards_of: ShardsOf, org: OrgId
+    shards_of: ShardsOf, binding: Binding, org: OrgId
 ) -> None:
     shards, attempts = shards_of("conversations"), []
 
@@ -104,7 +104,7 @@ async def test_effects_of_a_failed_attempt_are_undone_and_the_next_one_counts(
         if len(attempts) < 3:
             raise RuntimeError("not yet")
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         await say(shards, org, "third time lucky")
         await until(lambda: len(attempts) == 3)
         await asyncio.sleep(0.1)
@@ -114,7 +114,7 @@ async def test_effects_of_a_failed_attempt_are_undone_and_the_next_one_counts(
 
 
 async def test_poison_is_laid_aside_shown_and_can_be_sent_again(
-    shards_of: ShardsOf, org: OrgId, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    shards_of: ShardsOf, binding: Binding, org: OrgId, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "MAX_ATTEMPTS", 3)
     shards, seen = shards_of("conversations"), []
@@ -125,7 +125,7 @@ async def test_poison_is_laid_aside_shown_and_can_be_sent_again(
         if event.name == "poison" and not is_cured:
             raise ValueError("can't swallow this")
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         await say(shards, org, "poison")
         await say(shards, org, "food")
         await until(lambda: seen.count("poison") == 3 and "food" in seen)
@@ -141,7 +141,7 @@ async def test_poison_is_laid_aside_shown_and_can_be_sent_again(
 
 
 async def test_events_of_one_key_come_in_order_though_many_run_at_once(
-    shards_of: ShardsOf, org: OrgId
+    shards_of: ShardsOf, binding: Binding, org: OrgId
 ) -> None:
     shards = shards_of("conversations")
     people = [UserId(new_id()) for _ in range(6)]
@@ -161,7 +161,7 @@ async def test_events_of_one_key_come_in_order_though_many_run_at_once(
             raise RuntimeError("stumbles now and then")
         seen[person].append(name)
 
-    async with running(shards, Consumer(MemberChanged, consume)):
+    async with running(shards, binding, Consumer(MemberChanged, consume)):
         for n in range(10):
             async with shards.tx(org, SYSTEM) as tx:
                 for person in people:
@@ -172,7 +172,7 @@ async def test_events_of_one_key_come_in_order_though_many_run_at_once(
 
 
 async def test_a_dead_workers_event_is_taken_up_by_another(
-    shards_of: ShardsOf, org: OrgId, monkeypatch: pytest.MonkeyPatch
+    shards_of: ShardsOf, binding: Binding, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "LEASE_SECONDS", 0.3)
     shards, seen = shards_of("conversations"), []
@@ -189,13 +189,13 @@ async def test_a_dead_workers_event_is_taken_up_by_another(
     async def work(envelope: Envelope, event: OrganizationCreated) -> None:
         seen.append((event.name, envelope.attempt))
 
-    async with running(shards, Worker(OrganizationCreated, work, Lane.AI)):
+    async with running(shards, binding, Worker(OrganizationCreated, work, Lane.AI)):
         await until(lambda: bool(seen))
     assert seen == [("orphan", 2)]
 
 
 async def test_long_work_keeps_its_lease(
-    shards_of: ShardsOf, org: OrgId, monkeypatch: pytest.MonkeyPatch
+    shards_of: ShardsOf, binding: Binding, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "LEASE_SECONDS", 0.3)
     shards, begun, ended = shards_of("conversations"), [], []
@@ -205,7 +205,7 @@ async def test_long_work_keeps_its_lease(
         await asyncio.sleep(1.2)
         ended.append(event.name)
 
-    async with running(shards, Worker(OrganizationCreated, work, Lane.AI)):
+    async with running(shards, binding, Worker(OrganizationCreated, work, Lane.AI)):
         await say(shards, org, "slow")
         await until(lambda: bool(ended))
         await asyncio.sleep(0.5)
@@ -213,7 +213,7 @@ async def test_long_work_keeps_its_lease(
 
 
 async def test_a_consumer_whose_lease_ran_out_leaves_no_effects(
-    shards_of: ShardsOf, org: OrgId, monkeypatch: pytest.MonkeyPatch
+    shards_of: ShardsOf, binding: Binding, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "LEASE_SECONDS", 0.2)
     shards, runs = shards_of("conversations"), []
@@ -224,7 +224,7 @@ async def test_a_consumer_whose_lease_ran_out_leaves_no_effects(
         tx.emit(MemberJoined(member=member(UserId(new_id()), "effect")))
         await asyncio.sleep(1.0 if is_first else 0)
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         await say(shards, org, "slow the first time")
         await until(lambda: len(runs) >= 2)
         await asyncio.sleep(1.2)
@@ -233,7 +233,7 @@ async def test_a_consumer_whose_lease_ran_out_leaves_no_effects(
     assert effects == 1
 
 
-async def test_stopping_lets_running_work_end(shards_of: ShardsOf, org: OrgId) -> None:
+async def test_stopping_lets_running_work_end(shards_of: ShardsOf, binding: Binding, org: OrgId) -> None:
     shards, begun, ended = shards_of("conversations"), [], []
 
     async def consume(tx: Tx, event: OrganizationCreated) -> None:
@@ -241,21 +241,21 @@ async def test_stopping_lets_running_work_end(shards_of: ShardsOf, org: OrgId) -
         await asyncio.sleep(0.3)
         ended.append(event.name)
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         await say(shards, org, "let me finish")
         await until(lambda: bool(begun))
     assert ended == ["let me finish"]
 
 
 async def test_a_database_that_is_away_for_a_while_costs_time_only(
-    shards_of: ShardsOf, org: OrgId, settings: Settings
+    shards_of: ShardsOf, binding: Binding, org: OrgId, settings: Settings
 ) -> None:
     shards, seen = shards_of("conversations"), []
 
     async def consume(tx: Tx, event: OrganizationCreated) -> None:
         seen.append(event.name)
 
-    async with running(shards, Consumer(OrganizationCreated, consume)):
+    async with running(shards, binding, Consumer(OrganizationCreated, consume)):
         admin = await asyncpg.connect(settings.database_url)
         await admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'dana_conversations'"

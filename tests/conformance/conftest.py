@@ -1,0 +1,83 @@
+"""An installation of its own for each binding, so that whoever is killed here is nobody's neighbour."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from dana.platform.bus import Binding, pace
+from dana.platform.local.postgres import start_postgres
+from dana.platform.migrations import migrate
+from dana.platform.settings import Settings
+from dana.platform.shards import Shards
+from dana.platform.valkey import Valkey
+from tests.conformance import bindings, days
+from tests.conformance.staff import Staff
+
+pytestmark = pytest.mark.xdist_group("conformance")
+
+
+@pytest.fixture(scope="session", params=bindings.NAMES)
+def binding_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+async def settings(
+    servers: Settings, binding_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Settings]:
+    """An installation whose events go through this binding."""
+    home = tmp_path_factory.mktemp(f"conformance-{binding_name}")
+    for folder in (home, *home.parents[:2]):
+        folder.chmod(0o755)
+    server = start_postgres(home)
+    try:
+        own = replace(servers, database_url=server.dsn)
+        await migrate(own)
+        await days.furnish(own)
+        yield own
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def valkey(settings: Settings) -> AsyncIterator[Valkey]:
+    valkey = Valkey(settings.redis_url)
+    await valkey.start()
+    yield valkey
+    await valkey.stop()
+
+
+@pytest.fixture
+async def binding(settings: Settings, valkey: Valkey) -> AsyncIterator[Binding]:
+    """This process's binding, at work."""
+    binding = bindings.make_binding(settings, valkey)
+    await binding.start()
+    yield binding
+    await binding.stop()
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "FIRST_PAUSE_SECONDS", 0.005)
+    monkeypatch.setattr(pace, "POLL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def staff(settings: Settings) -> Iterator[Staff]:
+    """Workers in processes of their own; they end with the test."""
+    staff = Staff(settings)
+    yield staff
+    staff.dismiss()
+
+
+@pytest.fixture(scope="session")
+async def undisturbed(settings: Settings) -> str:
+    """What a day comes to when nothing happens to anybody."""
+    return await days.quiet_day(settings)
+
+
+@pytest.fixture
+async def day(shards_of: Callable[[str], Shards]) -> days.Day:
+    """A day that is about to begin, with organizations of its own."""
+    return await days.new_day(shards_of("auth"))
