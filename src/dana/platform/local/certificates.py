@@ -60,11 +60,11 @@ class CertificateFiles:
         envoy.write_certificate(gateway, certificate.decode(), key.decode())
         return valid_until
 
-    async def follow(self, gateway: Gateway, say: Say) -> None:
+    async def follow(self, gateway: Gateway, say: Say, every_seconds: float = LOOKS_EVERY_SECONDS) -> None:
         """Give every new pair to the gateway, for ever; what is no good is said once and not given."""
         seen = self._looks()
         while True:
-            await asyncio.sleep(LOOKS_EVERY_SECONDS)
+            await asyncio.sleep(every_seconds)
             looks = self._looks()
             if looks == seen:
                 continue
