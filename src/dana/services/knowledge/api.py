@@ -5,21 +5,23 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Router, delete, get, post
+from litestar import Response, Router, delete, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency, Provide
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, QueryParameter, SkipValidation
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body, FromPath, HeaderParameter, QueryParameter, SkipValidation
 
 from dana.contracts.ids import DocumentId
 from dana.contracts.queries import DEFAULT_THRESHOLD, Hit, Quote
-from dana.contracts.views import DocumentView, Role
+from dana.contracts.views import DocumentView, LongJobView, Role
 from dana.platform.errors import Invalid
 from dana.platform.http import Page, decode_cursor, encode_cursor
 from dana.platform.http.limited import limited
 from dana.platform.identity import Member, require
 from dana.platform.shards import Shards
 from dana.services.knowledge.actions import documents
+from dana.services.knowledge.actions.reindexing import request_reindexing
 from dana.services.knowledge.actions.sample import add_sample
 from dana.services.knowledge.actions.searching import LONGEST_QUESTION, MOST_HITS, Search
 
@@ -29,6 +31,7 @@ Searcher = NamedDependency[SkipValidation[Search]]
 Id = FromPath[UUID]
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 Cursor = Annotated[str | None, QueryParameter(max_length=400)]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
 class PassageView(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +156,28 @@ async def add_sample_documents(member: SignedIn, shards: Database) -> DocumentLi
         return DocumentList(items=await add_sample(tx))
 
 
+@post(
+    "/reindex",
+    status_code=202,
+    operation_id="reindex_knowledge",
+    responses={
+        200: ResponseSpec(
+            data_container=LongJobView,
+            description="Asked for before with the same Idempotency-Key",
+            generate_examples=False,
+        )
+    },
+)
+async def reindex_knowledge(
+    member: SignedIn, shards: Database, idempotency_key: IdempotencyKey = None
+) -> Response[LongJobView]:
+    """Index all documents anew; a long job. Each is found as before until its new index is in place."""
+    require(member, Role.ADMIN)
+    async with shards.tx(member.org_id, member.actor) as tx:
+        job, is_repeat = await request_reindexing(tx, idempotency_key)
+    return Response(job, status_code=200 if is_repeat else 202)
+
+
 @get("/search", operation_id="search_knowledge", opt=limited("search", cost=5))
 async def search_knowledge(
     member: SignedIn,
@@ -183,6 +208,7 @@ def router(shards: Shards, search: Search) -> Router:
             retry_document,
             delete_document,
             add_sample_documents,
+            reindex_knowledge,
             search_knowledge,
         ],
         dependencies={

@@ -1,13 +1,14 @@
-"""Events in: a queued document is parsed and indexed."""
+"""Events in: a queued document is parsed and indexed, and a long job goes on."""
 
 from dana.contracts.events import DocumentQueued
 from dana.platform.bus import Envelope, Lane, Worker
+from dana.platform.longjobs import LongJobs
 from dana.services.knowledge.actions.indexing import WENT_WRONG, Indexer
 
 TRIES = 3  # after so many crashes or bugs the document fails visibly instead of being tried forever
 
 
-def consumers(indexer: Indexer) -> list[Worker]:
+def consumers(indexer: Indexer, long_jobs: LongJobs) -> list[Worker]:
     """Build the consumers."""
 
     async def index(envelope: Envelope, event: DocumentQueued) -> None:
@@ -16,4 +17,4 @@ def consumers(indexer: Indexer) -> list[Worker]:
             return
         await indexer.index(envelope.org_id, event.document.id)
 
-    return [Worker(event=DocumentQueued, run=index, lane=Lane.BULK)]
+    return [Worker(event=DocumentQueued, run=index, lane=Lane.BULK), long_jobs.worker()]

@@ -12,6 +12,7 @@ from dana.services.knowledge.models.passages import Passage
 from dana.services.knowledge.models.ranking import Key
 
 _AFTER_ALL = UUID(int=2**128 - 1)
+_BEFORE_ALL = UUID(int=0)
 PART_PASSAGES = 100  # passages whose postings are written by one statement
 
 _VIEW = (
@@ -163,6 +164,11 @@ async def corpus(tx: Tx) -> tuple[int, int]:
     return (row["version"], row["passages"]) if row else (0, 0)
 
 
+async def count_documents(tx: Tx) -> int:
+    """Return how many searchable documents the organization has."""
+    return int(await tx.fetchval("select documents from knowledge.corpora") or 0)
+
+
 async def count_terms(tx: Tx, grams: list[int]) -> dict[int, int]:
     """Return in how many passages each term stands; terms that are nowhere are left out."""
     rows = await tx.fetch(
@@ -187,10 +193,26 @@ async def best_by_terms(tx: Tx, weights: dict[int, float], limit: int) -> dict[K
     return {(row["document_id"], row["ordinal"]): row["score"] for row in rows}
 
 
-async def searchable_documents(tx: Tx) -> set[DocumentId]:
-    """Return the ids of all searchable documents."""
-    rows = await tx.fetch("select id from knowledge.documents where status = 'searchable'")
-    return {row["id"] for row in rows}
+async def searchable_documents(tx: Tx) -> dict[DocumentId, int]:
+    """Return the ids of all searchable documents, with their versions."""
+    rows = await tx.fetch("select id, version from knowledge.documents where status = 'searchable'")
+    return {row["id"]: row["version"] for row in rows}
+
+
+async def searchable_after(tx: Tx, after: DocumentId | None) -> DocumentView | None:
+    """Return the next searchable document in the order of their ids."""
+    row = await tx.fetchrow(
+        f"select {_VIEW} from knowledge.documents d"
+        " where d.id > $1 and d.status = 'searchable' order by d.id limit 1",
+        after or _BEFORE_ALL,
+    )
+    return _view(row) if row else None
+
+
+async def delete_index(tx: Tx, document_id: DocumentId) -> None:
+    """Delete the passages and postings of a document that gets new ones."""
+    await tx.execute("delete from knowledge.postings where document_id = $1", document_id)
+    await tx.execute("delete from knowledge.passages where document_id = $1", document_id)
 
 
 async def vectors_of(tx: Tx, documents: list[DocumentId]) -> dict[DocumentId, list[tuple[int, bytes]]]:

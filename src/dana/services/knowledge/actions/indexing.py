@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,19 @@ class _Draft:
         return [lexical.places(texts[start : start + step], start) for start in range(0, len(texts), step)]
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What search needs of a document."""
+
+    draft: _Draft
+    vectors: list[bytes] | None
+    postings: list[tuple[list[int], list[int]]]
+
+
+Tell = Callable[[float], Awaitable[None]]
+"""Is told the progress."""
+
+
 class Indexer:
     """Makes documents searchable."""
 
@@ -63,16 +77,26 @@ class Indexer:
 
     async def index(self, org_id: OrgId, document_id: DocumentId) -> None:
         """Parse, embed and index a document. What can't be read fails with its reason; bugs are raised."""
+
+        async def tell(progress: float) -> None:
+            await self._move(org_id, document_id, DocumentStatus.INDEXING, progress)
+
         try:
             document = await self._move(org_id, document_id, DocumentStatus.PARSING, PARSING_PROGRESS)
             draft = await self._read(org_id, document)
             await self._move(org_id, document_id, DocumentStatus.INDEXING, INDEXING_PROGRESS)
-            vectors = await self._vectors(org_id, document_id, draft)
-            await self._publish(org_id, document_id, draft, vectors)
+            await self._publish(org_id, document_id, await self._index(draft, tell))
         except UnreadableError as error:
             await self.fail(org_id, document_id, str(error))
         except GoneError:
             log.info("indexing_left", document=str(document_id))
+
+    async def read_again(self, org_id: OrgId, document: DocumentView) -> Index:
+        """Make a new index of a searchable document, and change nothing.
+
+        Raises UnreadableError for what can't be read any more, GoneError when it was deleted.
+        """
+        return await self._index(await self._read(org_id, document), None)
 
     async def fail(self, org_id: OrgId, document_id: DocumentId, reason: str) -> None:
         """Let a document fail, visibly; does nothing when it is finished or gone."""
@@ -98,7 +122,11 @@ class Indexer:
         about = "\n".join(dict.fromkeys((title, title_of(document.filename))))
         return _Draft(title, about, parsed.summary, passages)
 
-    async def _vectors(self, org_id: OrgId, document_id: DocumentId, draft: _Draft) -> list[bytes] | None:
+    async def _index(self, draft: _Draft, tell: Tell | None) -> Index:
+        vectors = await self._vectors(draft, tell)
+        return Index(draft, vectors, await asyncio.to_thread(draft.postings))
+
+    async def _vectors(self, draft: _Draft, tell: Tell | None) -> list[bytes] | None:
         if self._meaning is None:
             return None
         vectors: list[bytes] = []
@@ -107,27 +135,17 @@ class Indexer:
         for start in range(0, many, EMBEDDED_AT_ONCE):
             batch = draft.passages[start : start + EMBEDDED_AT_ONCE]
             vectors += await self._meaning.of_passages(draft.title, batch)
-            if len(vectors) < many and time.monotonic() - told > TOLD_EVERY_SECONDS:
+            if tell and len(vectors) < many and time.monotonic() - told > TOLD_EVERY_SECONDS:
                 told = time.monotonic()
-                progress = INDEXING_PROGRESS + len(vectors) / many * (WRITING_PROGRESS - INDEXING_PROGRESS)
-                await self._move(org_id, document_id, DocumentStatus.INDEXING, progress)
+                await tell(INDEXING_PROGRESS + len(vectors) / many * (WRITING_PROGRESS - INDEXING_PROGRESS))
         return vectors
 
-    async def _publish(
-        self, org_id: OrgId, document_id: DocumentId, draft: _Draft, vectors: list[bytes] | None
-    ) -> None:
+    async def _publish(self, org_id: OrgId, document_id: DocumentId, index: Index) -> None:
         """Write everything in one transaction: a document is searchable as a whole or not at all."""
-        parts = await asyncio.to_thread(draft.postings)
-        many = len(draft.passages)
         async with self._shards.tx(org_id, SYSTEM) as tx:
             await _still(tx, document_id, DocumentStatus.SEARCHABLE)
-            await store.insert_passages(tx, document_id, draft.passages, vectors)
-            for part, (grams, places) in enumerate(parts):
-                await store.insert_postings(tx, document_id, part, grams, places)
-            searchable = await store.change_document(
-                tx, document_id, DocumentStatus.SEARCHABLE, 1.0, title=draft.title, passages=many
-            )
-            await store.count_corpus(tx, documents=1, passages=many)
+            searchable = await _write(tx, document_id, index)
+            await store.count_corpus(tx, documents=1, passages=searchable.passages)
             tx.emit(DocumentChanged(document=searchable))
 
     async def _move(
@@ -138,6 +156,32 @@ class Indexer:
             document = await store.change_document(tx, document_id, status, progress)
             tx.emit(DocumentChanged(document=document))
         return document
+
+
+async def replace(tx: Tx, document_id: DocumentId, index: Index) -> bool:
+    """Put a new index in place of the old one, which is found until then; False when the document is gone."""
+    document = await store.lock_document(tx, document_id)
+    if document is None or document.status is not DocumentStatus.SEARCHABLE:
+        return False
+    await store.delete_index(tx, document_id)
+    searchable = await _write(tx, document_id, index)
+    await store.count_corpus(tx, documents=0, passages=searchable.passages - document.passages)
+    tx.emit(DocumentChanged(document=searchable))
+    return True
+
+
+async def _write(tx: Tx, document_id: DocumentId, index: Index) -> DocumentView:
+    await store.insert_passages(tx, document_id, index.draft.passages, index.vectors)
+    for part, (grams, places) in enumerate(index.postings):
+        await store.insert_postings(tx, document_id, part, grams, places)
+    return await store.change_document(
+        tx,
+        document_id,
+        DocumentStatus.SEARCHABLE,
+        1.0,
+        title=index.draft.title,
+        passages=len(index.draft.passages),
+    )
 
 
 async def _still(tx: Tx, document_id: DocumentId, status: DocumentStatus) -> None:

@@ -140,8 +140,9 @@ class Search:
 async def _loaded(tx: Tx, meaning: "Meaning", version: int) -> "Corpus":
     """Bring the vectors in memory up to what this transaction sees."""
     documents = await store.searchable_documents(tx)
-    missing = documents - meaning.known_documents(tx.org_id)
-    new = await store.vectors_of(tx, list(missing)) if missing else {}
+    known = meaning.known_documents(tx.org_id)
+    missing = [document for document, edition in documents.items() if known.get(document) != edition]
+    new = await store.vectors_of(tx, missing) if missing else {}
     return meaning.remember(tx.org_id, version, documents, new)
 
 

@@ -17,9 +17,10 @@ Rows = list[tuple[int, bytes]]
 
 
 class Part:
-    """The vectors of one document."""
+    """The vectors of one document, as of one version of it."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, version: int) -> None:
+        self.version = version
         stored = [np.frombuffer(content, dtype="<f2").reshape(-1, WIDTH) for _, content in rows]
         self.ordinals = [ordinal for ordinal, _ in rows]
         self.passages = _stacked([each[:1] for each in stored])

@@ -60,19 +60,20 @@ class Meaning:
         corpus = self._corpora.get(org_id)
         return corpus if corpus is not None and corpus.version == version else None
 
-    def known_documents(self, org_id: OrgId) -> set[DocumentId]:
-        """Return whose vectors are in memory already; a document's vectors never change."""
+    def known_documents(self, org_id: OrgId) -> dict[DocumentId, int]:
+        """Return whose vectors are in memory already, and of which version of the document."""
         corpus = self._corpora.get(org_id)
-        return set(corpus.parts) if corpus else set()
+        return {document: part.version for document, part in corpus.parts.items()} if corpus else {}
 
     def remember(
-        self, org_id: OrgId, version: int, documents: set[DocumentId], new: dict[DocumentId, Rows]
+        self, org_id: OrgId, version: int, documents: dict[DocumentId, int], new: dict[DocumentId, Rows]
     ) -> Corpus:
         """Make the vectors of a version out of those in memory and the new ones."""
         before = self._corpora.get(org_id)
         known = before.parts if before else {}
-        parts = {document: known[document] for document in documents if document in known}
-        corpus = Corpus(version, parts | {document: Part(rows) for document, rows in new.items()})
+        kept = {document: known[document] for document in documents if document in known}
+        added = {document: Part(rows, documents[document]) for document, rows in new.items()}
+        corpus = Corpus(version, kept | added)
         if before is None or before.version <= version:  # an older snapshot never replaces a newer one
             self._corpora[org_id] = corpus
             self._corpora.move_to_end(org_id)
