@@ -92,7 +92,7 @@ class Valkey:
         """
         answer = await self._commands.ask(command, key_of(command))
         if isinstance(answer, hiredis.ReplyError):
-            if str(answer).startswith(_PASSING):
+            if is_passing(answer):
                 raise Unavailable("Valkey can't answer now.")
             raise CommandError(f"{command[0]!s}: {answer}")
         return answer
@@ -159,6 +159,11 @@ class Valkey:
 
     def _ignore(self, _: object) -> None:
         """Nothing comes unasked on the connection for commands."""
+
+
+def is_passing(error: hiredis.ReplyError) -> bool:
+    """Tell a server that can't at the moment from one that refuses."""
+    return str(error).startswith(_PASSING)
 
 
 def key_of(command: Command) -> bytes | None:
