@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
+
 from dana.contracts.ids import (
     ContactId,
     ConversationId,
     DocumentId,
     InboxId,
     InvitationId,
+    LongJobId,
     MessageId,
     OrgId,
     UserId,
@@ -36,6 +39,7 @@ from dana.services.ai import store as ai
 from dana.services.ai.models.assistant import Assistant
 from dana.services.conversations import store as talk
 from dana.services.conversations.models import nouns
+from dana.services.conversations.models.bulk import Choice, Deletion, Part
 from dana.services.conversations.models.finding import asked_keys, asked_terms
 from dana.services.knowledge import store as knowledge
 from dana.services.knowledge.models.documents import Kind
@@ -161,6 +165,46 @@ async def _make_searchable(tx: Tx, c: Cast) -> None:
     await talk.make_searchable(tx, c.message_ids)
 
 
+CHOICES = [
+    Choice(status=status, quiet_since=quiet_since)
+    for status, quiet_since in itertools.product((None, *Status), (None, NOW - timedelta(days=30)))
+]
+
+
+async def _every_choice(tx: Tx, c: Cast) -> None:
+    for choice, inbox_id in itertools.product(CHOICES, (None, c.inbox_id)):
+        chosen = msgspec.structs.replace(choice, inbox_id=inbox_id)
+        await talk.count_chosen(tx, chosen)
+
+
+async def _every_deletion(tx: Tx, c: Cast) -> None:
+    deep = Deletion(active_at=NOW - timedelta(days=400), conversation_id=c.conversation_id)
+    for choice, inbox_id, last in itertools.product(CHOICES, (None, c.inbox_id), (None, deep)):
+        chosen = msgspec.structs.replace(choice, inbox_id=inbox_id)
+        places = await talk.places_after(tx, chosen, last, 100)
+        await talk.lock_quiet(tx, chosen, [place.id for place in places])
+    doomed = await talk.lock_quiet(tx, Choice(), [c.conversation_id])
+    await talk.delete_conversations(tx, doomed)
+
+
+async def _every_transfer(tx: Tx, c: Cast) -> None:
+    for after in (None, c.conversation_id):
+        found = await talk.conversations_from(tx, after, 100)
+        await talk.messages_of(tx, [view.id for view, _ in found[:20]])
+    keys = [f"import:{n}" for n in range(100)]
+    await talk.imported_conversations(tx, c.inbox_id, keys, [c.conversation_id])
+    await talk.imported_messages(tx, [c.conversation_id], keys, list(c.message_ids))
+
+
+async def _every_part(tx: Tx, c: Cast) -> None:
+    job_id = LongJobId(new_id())
+    await talk.add_parts(tx, job_id, [Part(n, 1, 1, 1, b"", b"") for n in range(3)])
+    await talk.part(tx, job_id, 1)
+    await talk.described_parts(tx, job_id)
+    await talk.delete_part(tx, job_id, 1)
+    await talk.delete_parts(tx, job_id)
+
+
 TALK: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "conversation": lambda tx, c: talk.conversation(tx, c.conversation_id),
     "conversations": _every_list,
@@ -172,12 +216,17 @@ TALK: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "counts": lambda tx, c: talk.counts(tx),
     "assigned_to": lambda tx, c: talk.assigned_to(tx, c.agent_id, 500),
     "make_searchable": _make_searchable,
+    "count_chosen": _every_choice,
+    "places_after lock_quiet delete_conversations": _every_deletion,
+    "conversations_from messages_of imported_conversations imported_messages": _every_transfer,
+    "add_parts part described_parts delete_part delete_parts": _every_part,
 }
 
 AI: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "raise_fence": lambda tx, c: ai.raise_fence(tx, c.conversation_id, 5),
     "finish_turn": lambda tx, c: ai.finish_turn(tx, c.conversation_id, 5),
     "read_fence": lambda tx, c: ai.read_fence(tx, c.conversation_id),
+    "forget_turns": lambda tx, c: ai.forget_turns(tx, [c.conversation_id]),
     "read_assistant": lambda tx, c: ai.read_assistant(tx),
     "write_assistant": lambda tx, c: ai.write_assistant(tx, Assistant(), None),
 }
@@ -192,12 +241,13 @@ async def _new_document(tx: Tx, c: Cast) -> None:
     await knowledge.insert_postings(tx, document_id, 0, [1, 2], [300, 301])
     await knowledge.change_document(tx, document_id, DocumentStatus.SEARCHABLE, 1.0)
     await knowledge.count_corpus(tx, 1, 1)
+    await knowledge.delete_index(tx, document_id)
     await knowledge.delete_document(tx, c.document_ids[0])
 
 
 KNOWLEDGE: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "insert_document insert_passages insert_postings change_document count_corpus"
-    " delete_document": _new_document,
+    " delete_index delete_document": _new_document,
     "documents_before": lambda tx, c: knowledge.documents_before(tx, c.document_ids[0], PAGE),
     "documents_before ": lambda tx, c: knowledge.documents_before(tx, None, PAGE),
     "document": lambda tx, c: knowledge.document(tx, c.document_ids[0]),
@@ -207,6 +257,9 @@ KNOWLEDGE: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "corpus": lambda tx, c: knowledge.corpus(tx),
     "count_terms": lambda tx, c: knowledge.count_terms(tx, [1, 2, 99]),
     "best_by_terms": lambda tx, c: knowledge.best_by_terms(tx, {1: 1.0, 5: 2.0}, 50),
+    "count_documents": lambda tx, c: knowledge.count_documents(tx),
+    "searchable_after": lambda tx, c: knowledge.searchable_after(tx, c.document_ids[0]),
+    "searchable_after ": lambda tx, c: knowledge.searchable_after(tx, None),
     "searchable_documents": lambda tx, c: knowledge.searchable_documents(tx),
     "vectors_of": lambda tx, c: knowledge.vectors_of(tx, c.document_ids),
     "passages_at": lambda tx, c: knowledge.passages_at(tx, [(one, 0) for one in c.document_ids]),

@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from dana.contracts.events import ConversationsJobAdvanced
 from dana.contracts.ids import InvitationId, OrgId, UserId, new_id
 from dana.contracts.views import PlatformRole, Role
+from dana.platform import longjobs
 from dana.platform.database import CatalogTx, Tx
 from dana.platform.outbox import EMIT
 from dana.platform.shards import Shards
@@ -116,6 +118,23 @@ AUTH: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "note": lambda tx, c: announcements.note(tx, c.user_id, 5),
 }
 
+
+async def _every_long_job(tx: Tx, c: Cast) -> None:
+    asked = longjobs.Request("export_conversations", "All", {}, str(uuid4()))
+    view, _ = await longjobs.request(tx, ConversationsJobAdvanced, asked)
+    await longjobs.request(tx, ConversationsJobAdvanced, asked)
+    job = await longjobs.records.lock(tx, view.id)
+    assert job is not None
+    problem = longjobs.JobProblem(number=1, reason="x")
+    await longjobs.records.advance(tx, job, longjobs.Advance(more=1, resume={}, problems=[problem]))
+    await longjobs.find(tx, view.id)
+    for before in (None, view.id):
+        await longjobs.list_jobs(tx, before, PAGE)
+    await longjobs.list_problems(tx, view.id, 0, PAGE)
+    await longjobs.cancel(tx, view.id)
+    await longjobs.records.tidied(tx, job)
+
+
 PLATFORM: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
     "emit": lambda tx, c: tx.execute(
         EMIT, [new_id()], ["message_appended"], [1], ["message"], [c.conversation_id], ["{}"], NOW, "{}",
@@ -133,6 +152,7 @@ PLATFORM: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
         "select platform.postpone($1, $2, 'ai-group', 'ai', $3, 'error', interval '1 minute', true)",
         c.org_id, c.cursor, uuid4(),
     ),
+    "long jobs": _every_long_job,
     "backlog": lambda tx, c: tx.fetch("select * from platform.backlog()"),
 }  # fmt: skip
 
@@ -140,6 +160,7 @@ ON_SHARD: dict[str, Callable[[Shards, Cast], Awaitable[Any]]] = {
     "due": lambda shards, c: talk.due(shards, SHARD, NOW, 500),
     "unsearchable": lambda shards, c: talk.unsearchable(shards, SHARD, 500),
     "tidy_search": lambda shards, c: talk.tidy_search(shards, SHARD),
+    "to_tidy": lambda shards, c: longjobs.records.to_tidy(shards, SHARD, "conversations_job_advanced", 100),
     "read_cursors": lambda shards, c: realtime.read_cursors(shards, SHARD, [c.org_id, OrgId(LONG_AGO)]),
 }
 

@@ -75,6 +75,14 @@ insert into platform.deliveries
 insert into platform.shares
   select s.consumer_group, s.lane, p.org_id, 1, 1, now()
     from platform.org_placement p, (select distinct consumer_group, lane from platform.deliveries) s;
+insert into platform.long_jobs
+  (org_id, id, event_type, kind, about, arguments, state, requested_by_name, created_at, updated_at,
+   finished_at, tidy_at)
+  select org_id, ('0190dddd-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'conversations_job_advanced',
+         'export_conversations', 'All', '{{}}', 'done', 'Ana', now(), now(), now(), now() + interval '90 days'
+    from platform.org_placement, generate_series(1, case org_id when '{big}' then 20000 else 10 end) n;
+insert into platform.long_job_problems (org_id, job_id, number, subject, reason)
+  select org_id, id, n, '', 'x' from platform.long_jobs, generate_series(1, 5) n;
 insert into ai.turns (org_id, id, fence_cursor)
   select org_id, id, 1 from conversations.conversations limit 300000;
 insert into knowledge.documents
