@@ -78,6 +78,6 @@ async def undisturbed(settings: Settings) -> str:
 
 
 @pytest.fixture
-async def day(shards_of: Callable[[str], Shards]) -> days.Day:
+async def day(settings: Settings, shards_of: Callable[[str], Shards], undisturbed: str) -> days.Day:
     """A day that is about to begin, with organizations of its own."""
-    return await days.new_day(shards_of("auth"))
+    return await days.new_day(settings, shards_of("auth"), undisturbed)

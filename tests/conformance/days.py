@@ -58,7 +58,10 @@ Say = Callable[[str], None]
 class Day:
     """Some organizations, and the people in each."""
 
+    settings: Settings
     orgs: list[OrgId]
+    undisturbed: str = ""
+    """The digest of a day on which nothing happens to anybody."""
 
     def person(self, org_id: OrgId, number: int) -> UserId:
         """Name somebody by place, not by chance, so that digests can be compared."""
@@ -76,17 +79,17 @@ class Day:
                         tx.emit(changed(self.person(org_id, number), str(n)))
             await asyncio.sleep(pause_seconds)
 
-    async def end(self, settings: Settings, groups: tuple[str, ...] = GROUPS) -> str:
+    async def end(self, groups: tuple[str, ...] = GROUPS) -> str:
         """Wait until nothing is due any more, and return the digest."""
         async with asyncio.timeout(60):
-            while await self._ask(settings, _DUE, groups) != [0] * len(await shard_addresses(settings)):
+            while await self._ask(_DUE, groups) != [0] * len(await shard_addresses(self.settings)):
                 await asyncio.sleep(0.05)
-        return await self.digest(settings, groups)
+        return await self.digest(groups)
 
-    async def digest(self, settings: Settings, groups: tuple[str, ...] = GROUPS) -> str:
+    async def digest(self, groups: tuple[str, ...] = GROUPS) -> str:
         """Return the digest of all effects."""
         lines = []
-        for dsn in (await shard_addresses(settings)).values():
+        for dsn in (await shard_addresses(self.settings)).values():
             async with administer(dsn) as shard:
                 lines += [
                     f"{row['consumer_group']} {row['key']} {row['many']} {row['digest']}"
@@ -94,9 +97,9 @@ class Day:
                 ]
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
-    async def _ask(self, settings: Settings, question: str, groups: tuple[str, ...]) -> list[int]:
+    async def _ask(self, question: str, groups: tuple[str, ...]) -> list[int]:
         answers = []
-        for dsn in (await shard_addresses(settings)).values():
+        for dsn in (await shard_addresses(self.settings)).values():
             async with administer(dsn) as shard:
                 answers.append(await shard.fetchval(question, self.orgs, list(groups)))
         return answers
@@ -114,18 +117,18 @@ async def furnish(settings: Settings) -> None:
             await shard.execute(_TABLES)
 
 
-async def new_day(shards: Shards) -> Day:
+async def new_day(settings: Settings, shards: Shards, undisturbed: str = "") -> Day:
     """Found fresh organizations."""
     orgs = [OrgId(new_id()) for _ in range(ORGANIZATIONS)]
     for org_id in orgs:
         await shards.place(org_id)
-    return Day(orgs)
+    return Day(settings, orgs, undisturbed)
 
 
 async def quiet_day(settings: Settings) -> str:
     """Let a day pass with one worker of each group, and nobody disturbed."""
     shards, auth, binding = Shards(settings, "conversations"), Shards(settings, "auth"), PostgresBinding()
-    day = await new_day(auth)
+    day = await new_day(settings, auth)
     shards.on_commit.append(binding.committed)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(shards.close)
@@ -135,7 +138,7 @@ async def quiet_day(settings: Settings) -> str:
             await bus.start()
             stack.push_async_callback(bus.stop)
         await day.happen(shards)
-        return await day.end(settings)
+        return await day.end()
 
 
 def consumers(group: str, shards: Shards, say: Say) -> list[Consumer | Worker]:
@@ -171,3 +174,10 @@ def _mail(shards: Shards, say: Say) -> Callable[[Envelope, MemberChanged], Await
                 await tx.execute(_EFFECT, MAILER, event.member.user_id, event.member.name)
 
     return mail
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something has happened."""
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
