@@ -14,6 +14,7 @@ from typing import cast
 import msgspec
 
 from dana.contracts.queries import Knowledge
+from dana.platform.broker import binding_of, upkeep_of
 from dana.platform.bus import Binding, PostgresBinding
 from dana.platform.ephemera import Ephemera
 from dana.platform.errors import Problem
@@ -49,6 +50,7 @@ UPKEEP_BESIDE = Upstream.PLACEMENT
 class Dana:
     """The services of a process, wired but not yet running."""
 
+    settings: Settings
     http: Application
     services: list[tuple[Service, Platform]]
     platform_shards: Shards
@@ -66,7 +68,7 @@ def compose(settings: Settings, names: Collection[str] = ALL) -> Dana:
     ephemera = Ephemera(fanout)
     keys = Keys(settings.secrets)
     replicas = Replicas(settings)
-    binding = PostgresBinding(valkey)
+    binding = binding_of(settings, valkey)
 
     def platform(service: str) -> Platform:
         return Platform(
@@ -81,7 +83,9 @@ def compose(settings: Settings, names: Collection[str] = ALL) -> Dana:
     http = make_app(routers, keys, readiness(platform_shards), [counting])
     if Upstream.WEB in names:
         http = cast("Application", Static(http, settings.web_dir, settings.widget_dir))
-    return Dana(http, services, platform_shards, valkey, replicas, binding, asking, UPKEEP_BESIDE in names)
+    return Dana(
+        settings, http, services, platform_shards, valkey, replicas, binding, asking, UPKEEP_BESIDE in names
+    )
 
 
 def describe_all(settings: Settings) -> bytes:
@@ -109,9 +113,8 @@ async def started(dana: Dana) -> AsyncIterator[None]:
     for _, platform in dana.services:
         platform.shards.on_commit.append(platform.fanout.committed)
         platform.shards.on_commit.append(dana.binding.committed)
-    upkeep = Scheduler(
-        "platform", dana.platform_shards, maintenance(dana.platform_shards) if dana.has_upkeep else []
-    )
+    jobs = maintenance(dana.platform_shards) + upkeep_of(dana.settings, dana.platform_shards)
+    upkeep = Scheduler("platform", dana.platform_shards, jobs if dana.has_upkeep else [])
     await upkeep.start()
     begun: list[Running] = []
     try:

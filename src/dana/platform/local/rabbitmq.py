@@ -134,6 +134,11 @@ class RabbitMQ:
             raise RuntimeError(f"{node.name} can't evaluate {expression}: {run.stdout}{run.stderr}")
         return found[1]
 
+    def settle(self) -> None:
+        """Write down at once which queues there are, which a node does only a second after they were made."""
+        for node in self.nodes:
+            self.evaluate(node, "[dets:sync(Table) || Table <- dets:all()].")
+
     def leader_of(self, queue: str) -> Node:
         """Return the node that leads a quorum queue or a stream at this moment."""
         asked = next(node for node in self.nodes if node.process is not None)
