@@ -1,6 +1,7 @@
 """How long does a message take from its POST to the other side's socket, and how many a second can be held?
 
     python -m benchmarks.message_path           100 a second, through the gateway
+    python -m benchmarks.message_path --split   the same, each service in its own process, over RabbitMQ
     python -m benchmarks.message_path --max     the highest rate of agents' messages without a growing backlog
 
 Ten organizations on two shards, each with an agent and five customers, all with open sockets. Beside it, in
@@ -25,7 +26,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from benchmarks import raw_insert
 from benchmarks.client import Client
-from benchmarks.dana import running
+from benchmarks.dana import running, running_split
 
 ORGANIZATIONS = 10
 CUSTOMERS = 5
@@ -226,8 +227,9 @@ async def main() -> None:
     parser.add_argument("--max", action="store_true", help="find the highest rate that is held")
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--split", action="store_true", help="each service in its own process, over RabbitMQ")
     arguments = parser.parse_args()
-    async with running() as (url, data_dir):
+    async with running_split() if arguments.split else running() as (url, data_dir):
         load = Load(url)
         await load.prepare()
         result = (
