@@ -64,7 +64,16 @@ def model(people: People, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
         Issuer(MEMBER_ISSUER, Auth.MEMBER, people.keys.jwks(MEMBER_ISSUER)),
         Issuer(VISITOR_ISSUER, Auth.VISITOR, people.keys.jwks(VISITOR_ISSUER)),
     )
-    return Gateway(free_port(), Path(), issuers, ROUTES, CLOSED_PATHS, limits=GENEROUS, policies=POLICIES)
+    return Gateway(
+        free_port(),
+        Path(),
+        issuers,
+        ROUTES,
+        CLOSED_PATHS,
+        SECRET_PATHS,
+        limits=GENEROUS,
+        policies=POLICIES,
+    )
 
 
 @pytest.fixture(scope="module")

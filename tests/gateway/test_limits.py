@@ -1,6 +1,6 @@
 """How much comes in: rates, bodies, headers, connections."""
 
-import socket
+import http.client
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -111,21 +111,23 @@ def test_a_client_that_sends_its_body_slowly_is_sent_away(start: Start) -> None:
 def test_connections_are_bounded(start: Start, backends: dict[Upstream, Backend]) -> None:
     small = start({Upstream.WEB: [backends[Upstream.WEB]]}, clients=Clients(connections=3))
     small.client.close()
-    held = [small.connect() for _ in range(3)]
+    address = ("127.0.0.1", small.stand.model.port)
+    held = [http.client.HTTPConnection(*address, timeout=10) for _ in range(3)]
+    one_more = http.client.HTTPConnection(*address, timeout=10)
     try:
         assert all(_answers(connection) for connection in held)
-        with small.connect() as one_more:
-            assert not _answers(one_more)
+        assert not _answers(one_more)
         assert all(_answers(connection) for connection in held), "those who came before are served on"
     finally:
-        for connection in held:
+        for connection in (*held, one_more):
             connection.close()
 
 
-def _answers(connection: socket.socket) -> bool:
-    connection.settimeout(10)
+def _answers(connection: http.client.HTTPConnection) -> bool:
     try:
-        connection.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        return connection.recv(65536).startswith(b"HTTP/1.1 200")
-    except OSError:
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
         return False
+    return answer.status == 200

@@ -137,7 +137,7 @@ def test_the_log_is_json_without_queries_and_tokens(dana: Visit, people: People)
         200,
         "conversations",
     )
-    assert [entry["path"] for entry in entries].count("(an invitation)") == 2
+    assert [entry["path"] for entry in entries].count("(a secret path)") == 2
     assert "in-the-link" not in text
     assert token.split(".")[2] not in text
 

@@ -40,6 +40,33 @@ class Upstream(StrEnum):
     """Pages, the widget's files, the description of the API, and what belongs to no service."""
 
 
+class Repeat(StrEnum):
+    """After which failures an attempt is repeated."""
+
+    UNSENT = "unsent"
+    """Nobody listened, so nothing has arrived anywhere: that harms nothing."""
+    FAILED = "failed"
+    """Also when no answer came, or one of a service that is away: what was asked may have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """Some of a route's requests, and when these are repeated."""
+
+    name: str
+    repeat: Repeat | None
+    methods: tuple[str, ...] = ()
+    """None given means all that no manner before it has taken."""
+    needs_key: bool = False
+    """Only those with an Idempotency-Key."""
+
+
+READ = Manner("read", Repeat.FAILED, ("GET", "HEAD"))
+KEYED = Manner("keyed", Repeat.FAILED, ("POST",), needs_key=True)
+WRITE = Manner("write", Repeat.UNSENT)
+SOCKET = Manner("socket", None)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One path, or a path with all below it; the first that matches is taken."""
@@ -56,6 +83,13 @@ class Route:
     """Whether pages of other sites may call it: the widget lives on them."""
     honours_keys: bool = False
     """Whether POSTs with one Idempotency-Key have one effect, so that such a POST may be repeated."""
+
+    @property
+    def manners(self) -> tuple[Manner, ...]:
+        """How its requests are repeated: reading always, writing only with a key that the service honours."""
+        if self.is_websocket:
+            return (SOCKET,)
+        return (READ, KEYED, WRITE) if self.honours_keys else (READ, WRITE)
 
     @property
     def pattern(self) -> str | None:
@@ -188,6 +222,8 @@ class Gateway:
     routes: tuple[Route, ...]
     closed_paths: tuple[str, ...] = ()
     """What services keep for each other: refused here with all below it, whoever asks."""
+    secret_paths: tuple[str, ...] = ()
+    """Whoever reads a path below one of these may use it, so no log shows it."""
     host: str = "127.0.0.1"
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: int = 0

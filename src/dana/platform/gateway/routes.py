@@ -8,6 +8,8 @@ SMALL_BYTES = 64 * KIB
 
 CLOSED_PATHS = ("/internal",)
 """What services ask each other."""
+SECRET_PATHS = ("/invite", "/api/v1/auth/invitations")
+"""Invitations: the link is the proof."""
 
 AUTH = (
     Route("/api/v1/auth/me", Upstream.AUTH, is_exact=True, auth=Auth.MEMBER),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits
-from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES
+from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES, SECRET_PATHS
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local import checks
 from dana.platform.local.certificates import CertificateFiles, tls_from_environment
@@ -222,6 +222,7 @@ def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
         issuers,
         ROUTES,
         CLOSED_PATHS,
+        SECRET_PATHS,
         host=place.host,
         limits=limits_from_environment(),
         trusted_proxies=int(os.environ.get("DANA_TRUSTED_PROXIES", "0")),

@@ -3,20 +3,16 @@
 import json
 from typing import Any
 
+from dana.platform.gateway import headers
 from dana.platform.gateway.model import PROBE_PATH, Auth, Gateway, Issuer, Limit
 
 Config = dict[str, Any]
 
 NAMES = "type.googleapis.com/envoy.extensions."
 TYPE = f"{NAMES}filters.http."
-TRUSTED_PREFIX = "x-dana-"
-ORGANIZATION_HEADER = "x-dana-organization"
-USER_HEADER = "x-dana-user"
-ADDRESS_HEADER = "x-client-address"  # always overwritten here, so services may believe it
-QUERY_TOKEN = "access_token"  # noqa: S105 - the parameter's name
 CLOCK_SKEW_SECONDS = 5
 REMEMBERED_TOKENS = 10_000  # of each issuer: verifying ES256 costs more than the rest of the way through
-MOST_BUCKETS = 20_000
+MOST_BUCKETS = 20_000  # of each limit; who came longest ago loses theirs
 REFILL_SECONDS = 0.1
 UNLIMITED = 1_000_000_000
 SMALLEST_COMPRESSED_BYTES = 4096  # messages are smaller, and not worth the time
@@ -36,8 +32,8 @@ def http_filters(gateway: Gateway) -> list[Config]:
         _limit(
             "identity",
             {
-                "user": (_by_header(USER_HEADER, "user"), limits.user),
-                "organization": (_by_header(ORGANIZATION_HEADER, "organization"), limits.organization),
+                "user": (_by_header(headers.USER, "user"), limits.user),
+                "organization": (_by_header(headers.ORGANIZATION, "organization"), limits.organization),
             },
         ),
         _filter("buffer", "buffer.v3.Buffer", max_request_bytes=LARGEST_BODY_BYTES),
@@ -57,13 +53,13 @@ def _filter(name: str, kind: str, **settings: Any) -> Config:
 
 def _own_probe() -> Config:
     """Answer for the gateway itself: 200, or 503 while it drains."""
-    header = {"name": ":path", "string_match": {"exact": PROBE_PATH}}
-    return {"pass_through_mode": False, "headers": [header]}
+    path = {"name": ":path", "string_match": {"exact": PROBE_PATH}}
+    return {"pass_through_mode": False, "headers": [path]}
 
 
 def _strip_trusted_headers() -> Config:
     """Remove what only this gateway may say, before it says it: it stands before jwt_authn for that."""
-    match = {"prefix": TRUSTED_PREFIX, "ignore_case": True}
+    match = {"prefix": headers.TRUSTED_PREFIX, "ignore_case": True}
     return {"request_mutations": [{"remove_on_match": {"key_matcher": match}}]}
 
 
@@ -71,7 +67,7 @@ def _tokens(gateway: Gateway) -> Config:
     providers = {}
     for issuer in gateway.issuers:
         providers[issuer.auth.value] = _provider(issuer)
-        providers[f"{issuer.auth.value}-query"] = _provider(issuer) | {"from_params": [QUERY_TOKEN]}
+        providers[f"{issuer.auth.value}-query"] = _provider(issuer) | {"from_params": [headers.QUERY_TOKEN]}
     anyone: list[Config] = [{"provider_name": name} for name in providers if name.endswith("-query")]
     anyone.append({"allow_missing_or_failed": {}})
     return {
@@ -96,8 +92,8 @@ def _provider(issuer: Issuer) -> Config:
         "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
         "claim_to_headers": [
-            {"header_name": ORGANIZATION_HEADER, "claim_name": "org"},
-            {"header_name": USER_HEADER, "claim_name": "sub"},
+            {"header_name": headers.ORGANIZATION, "claim_name": "org"},
+            {"header_name": headers.USER, "claim_name": "sub"},
         ],
     }
 
@@ -121,7 +117,6 @@ def _limit(name: str, limits: dict[str, tuple[Config, Limit]]) -> Config:
         descriptors=[
             {"entries": [{"key": key}], "token_bucket": _bucket(limit)} for key, (_, limit) in limits.items()
         ],
-        response_headers_to_add=[{"header": {"key": "retry-after", "value": "1"}}],
     )
 
 

@@ -1,5 +1,6 @@
 """Where Envoy listens: the public port, with TLS if there is a certificate, and one that redirects to it."""
 
+import re
 from typing import Any
 
 from dana.platform.gateway.envoy.filters import NAMES, Config, http_filters, seconds
@@ -12,8 +13,7 @@ BUFFER_BYTES = MIB  # of one connection
 STREAM_WINDOW_BYTES = 256 * KIB  # how much of one HTTP/2 stream may be under way unread
 CONNECTION_WINDOW_BYTES = MIB
 
-INVITATION_PATHS = "^/(invite|api/v1/auth/invitations)/.*"  # whoever reads such a link may use it
-INVITATION_NAME = "(an invitation)"  # what the log says instead
+SECRET_NAME = "(a secret path)"  # noqa: S105 - what the log says instead
 
 
 def listeners(gateway: Gateway) -> list[Config]:
@@ -50,10 +50,7 @@ def _public(gateway: Gateway) -> Config:
         "always_set_request_id_in_response": True,
         "request_timeout": seconds(gateway.clients.request_seconds),
         "drain_timeout": seconds(gateway.drain_seconds),
-        "access_log": [
-            _access_log("%PATH(NQ)%", is_secret=False),
-            _access_log(INVITATION_NAME, is_secret=True),
-        ],
+        "access_log": _access_logs(gateway.secret_paths),
         "http_filters": http_filters(gateway),
         "route_config": {"name": "dana", "virtual_hosts": [virtual_host(gateway)]},
     }
@@ -124,8 +121,17 @@ def _tls(gateway: Gateway, tls: Tls) -> Config:
     }
 
 
-def _access_log(path: str, *, is_secret: bool) -> Config:
+def _access_logs(secret_paths: tuple[str, ...]) -> list[Config]:
     """Log each request as JSON, without its query, and without a path that is itself a secret."""
+    if not secret_paths:
+        return [_access_log("%PATH(NQ)%")]
+    regex = f"^({'|'.join(map(re.escape, secret_paths))})/.*"
+    path: Config = {"name": ":path", "string_match": {"safe_regex": {"regex": regex}}}
+    is_secret, is_not = ({"header_filter": {"header": path | {"invert_match": no}}} for no in (False, True))
+    return [_access_log("%PATH(NQ)%") | {"filter": is_not}, _access_log(SECRET_NAME) | {"filter": is_secret}]
+
+
+def _access_log(path: str) -> Config:
     fields = {
         "time": "%START_TIME%",
         "event": "request",
@@ -143,9 +149,7 @@ def _access_log(path: str, *, is_secret: bool) -> Config:
         "organization": "%REQ(X-DANA-ORGANIZATION)%",
     }
     log: dict[str, Any] = {"log_format": {"json_format": fields, "omit_empty_values": True}}
-    header = {"name": ":path", "string_match": {"safe_regex": {"regex": INVITATION_PATHS}}}
     return {
         "name": "envoy.access_loggers.stdout",
-        "filter": {"header_filter": {"header": header | {"invert_match": not is_secret}}},
         "typed_config": {"@type": f"{NAMES}access_loggers.stream.v3.StdoutAccessLog", **log},
     }

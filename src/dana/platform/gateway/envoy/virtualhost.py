@@ -1,33 +1,20 @@
 """Envoy's routes: which path goes where, how long, how big, and what is repeated.
 
-connecting      may be repeated for everything: where nobody listened, nothing has arrived
-GET, HEAD       may be repeated after any failure
-POST            only with an Idempotency-Key, and only where the service honours it; then like a GET
-everything else never
+Which of them is a matter of the model (`Route.manners`); here each becomes an entry of its own.
 """
 
-from dana.platform.gateway.envoy.filters import ADDRESS_HEADER, NAMES, ORGANIZATION_HEADER, Config, seconds
-from dana.platform.gateway.model import Auth, Gateway, Retries, Route, Sticky
+from dana.platform.gateway import headers
+from dana.platform.gateway.envoy.filters import NAMES, Config, seconds
+from dana.platform.gateway.model import Auth, Gateway, Manner, Repeat, Retries, Route, Sticky
 
-AFTER_NO_CONNECTION = "connect-failure"
-AFTER_ANY_FAILURE = "connect-failure,refused-stream,reset,gateway-error"
-READING = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
-KEYED = [
-    {"name": ":method", "string_match": {"exact": "POST"}},
-    {"name": "idempotency-key", "string_match": {"safe_regex": {"regex": "[!-~].*"}}},
-]
+REPEATED = {
+    Repeat.UNSENT: "connect-failure",
+    Repeat.FAILED: "connect-failure,refused-stream,reset,gateway-error",
+}
 TWO_HOSTS = {"name": ":authority", "string_match": {"contains": ","}}  # two headers, joined
 OTHER_PROCESSES_TRIED = 5  # before a process is asked again that has just failed
 SESSION_COOKIE = "dana-node"
 SESSION_SECONDS = 3600
-
-SECURITY_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "strict-origin-when-cross-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
-    "cross-origin-opener-policy": "same-origin",
-}
 
 
 def virtual_host(gateway: Gateway) -> Config:
@@ -42,22 +29,15 @@ def virtual_host(gateway: Gateway) -> Config:
             *(entry for route in gateway.routes for entry in _entries(gateway, route)),
         ],
         "request_headers_to_add": [
-            {"header": {"key": ADDRESS_HEADER, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}}
+            {"header": {"key": headers.ADDRESS, "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}}
             | {"append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         ],
         "response_headers_to_add": [
             {"header": {"key": name, "value": text}, "append_action": "ADD_IF_ABSENT"}
-            for name, text in security_headers(gateway).items()
+            for name, text in headers.security_headers(gateway).items()
         ],
         "response_headers_to_remove": ["x-envoy-upstream-service-time"],
     }
-
-
-def security_headers(gateway: Gateway) -> dict[str, str]:
-    """Return what every answer carries, unless the service says otherwise."""
-    if gateway.tls is None:
-        return SECURITY_HEADERS
-    return SECURITY_HEADERS | {"strict-transport-security": f"max-age={gateway.tls.remember_seconds}"}
 
 
 def _refusal(match: Config, status: int) -> Config:
@@ -71,28 +51,22 @@ def _refusal(match: Config, status: int) -> Config:
 
 
 def _entries(gateway: Gateway, route: Route) -> list[Config]:
-    """Return Envoy's entries of a route, one for each way in which it may be repeated."""
-    if route.is_websocket:
-        return [_entry(gateway, route, [], None)]
-    entries = [_entry(gateway, route, [READING], AFTER_ANY_FAILURE)]
-    if route.honours_keys:
-        entries.append(_entry(gateway, route, KEYED, AFTER_ANY_FAILURE))
-    return [*entries, _entry(gateway, route, [], AFTER_NO_CONNECTION)]
+    return [_entry(gateway, route, manner) for manner in route.manners]
 
 
-def _entry(gateway: Gateway, route: Route, headers: list[Config], repeated: str | None) -> Config:
+def _entry(gateway: Gateway, route: Route, manner: Manner) -> Config:
     sticky = gateway.policy(route.upstream).sticky
     action: Config = {"cluster": route.upstream.value, "timeout": seconds(route.timeout_seconds)}
     if route.is_websocket:
         action["timeout"] = "0s"
         action["idle_timeout"] = seconds(gateway.clients.socket_idle_seconds)
         action["upgrade_configs"] = [{"upgrade_type": "websocket"}]
-    if repeated:
-        action["retry_policy"] = _retries(gateway.retries, repeated)
+    if manner.repeat is not None:
+        action["retry_policy"] = _retries(gateway.retries, manner.repeat)
     if sticky is not Sticky.NONE:
         action["hash_policy"] = _hashing(sticky)
     return {
-        "match": _match(route) | ({"headers": headers} if headers else {}),
+        "match": _match(route) | _match_manner(manner),
         "route": action,
         "typed_per_filter_config": _per_route(route),
     }
@@ -104,15 +78,27 @@ def _match(route: Route) -> Config:
     return {"path": route.path} if route.is_exact else _below(route.path)
 
 
+def _match_manner(manner: Manner) -> Config:
+    matched: list[Config] = []
+    if manner.methods:
+        matched.append(
+            {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(manner.methods)}}}
+        )
+    if manner.needs_key:
+        pattern = {"safe_regex": {"regex": headers.IDEMPOTENCY_KEY_PATTERN}}
+        matched.append({"name": headers.IDEMPOTENCY_KEY, "string_match": pattern})
+    return {"headers": matched} if matched else {}
+
+
 def _below(path: str) -> Config:
     """Match a path and all below it, and not what only begins with the same letters."""
     return {"prefix": "/"} if path == "/" else {"path_separated_prefix": path}
 
 
-def _retries(retries: Retries, repeated: str) -> Config:
+def _retries(retries: Retries, repeat: Repeat) -> Config:
     previous = f"{NAMES}retry.host.previous_hosts.v3.PreviousHostsPredicate"
     return {
-        "retry_on": repeated,
+        "retry_on": REPEATED[repeat],
         "num_retries": retries.attempts,
         "retry_back_off": {
             "base_interval": seconds(retries.first_pause_seconds),
@@ -129,7 +115,7 @@ def _hashing(sticky: Sticky) -> list[Config]:
     if sticky is Sticky.SESSION:
         return [{"cookie": {"name": SESSION_COOKIE, "ttl": seconds(SESSION_SECONDS), "path": "/"}}]
     return [
-        {"header": {"header_name": ORGANIZATION_HEADER}, "terminal": True},
+        {"header": {"header_name": headers.ORGANIZATION}, "terminal": True},
         {"connection_properties": {"source_ip": True}},
     ]
 
@@ -147,9 +133,9 @@ def _per_route(route: Route) -> Config:
         settings["envoy.filters.http.cors"] = {
             "@type": f"{http}cors.v3.CorsPolicy",
             "allow_origin_string_match": [{"safe_regex": {"regex": ".*"}}],
-            "allow_methods": "GET, POST",
-            "allow_headers": "authorization, content-type, dana-position, idempotency-key",
-            "expose_headers": "dana-position, retry-after, x-request-id",
-            "max_age": "86400",
+            "allow_methods": ", ".join(headers.CROSS_ORIGIN_METHODS),
+            "allow_headers": ", ".join(headers.CROSS_ORIGIN_HEADERS),
+            "expose_headers": ", ".join(headers.EXPOSED_HEADERS),
+            "max_age": str(headers.CROSS_ORIGIN_SECONDS),
         }
     return settings
