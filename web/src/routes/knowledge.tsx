@@ -8,6 +8,7 @@ export function KnowledgeRoute() {
     <KnowledgePage
       tab={search.tab ?? "documents"}
       documentId={search.document ?? null}
+      onReindexing={() => void navigate({ to: "/jobs" })}
       onTab={(tab) => void navigate({ search: tab === "test" ? { tab } : {} })}
       onDocument={(id) => void navigate({ search: ({ tab }) => ({ ...(tab ? { tab } : {}), ...(id ? { document: id } : {}) }) })}
     />

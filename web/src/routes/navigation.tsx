@@ -1,6 +1,6 @@
 import { Badge, Tooltip } from "@mantine/core";
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { IconBook2, IconInbox, IconRocket, IconSparkles, IconUsers, IconWorld } from "@tabler/icons-react";
+import { IconBook2, IconChecklist, IconInbox, IconRocket, IconSparkles, IconUsers, IconWorld } from "@tabler/icons-react";
 import type { ComponentType, ReactNode } from "react";
 import { ProfileMenu } from "@/features/session";
 import { useIsAdmin } from "@/platform/session/session";
@@ -24,6 +24,7 @@ export function Navigation({ unread, isNew }: Props) {
         {isAdmin && <Item to="/assistant" icon={IconSparkles} name="Assistant" />}
         <Item to="/inboxes" icon={IconWorld} name="Inboxes" />
         <Item to="/team" icon={IconUsers} name="Team" />
+        {isAdmin && <Item to="/jobs" icon={IconChecklist} name="Jobs" />}
         {isAdmin && isNew && <Item to="/welcome" icon={IconRocket} name="First steps" isMinor />}
       </ul>
       <div className={styles.profile}><ProfileMenu /></div>

@@ -87,11 +87,17 @@ const assistant = createRoute({
   component: lazyRouteComponent(() => import("@/features/assistant"), "AssistantPage"),
 });
 
+const jobs = createRoute({
+  getParentRoute: () => shell,
+  path: "/jobs",
+  component: lazyRouteComponent(() => import("./jobs"), "JobsRoute"),
+});
+
 const tree = root.addChildren([
   signIn,
   signUp,
   invite,
-  shell.addChildren([home, welcome, inbox.addChildren([pick, open]), knowledge, inboxes, team, assistant]),
+  shell.addChildren([home, welcome, inbox.addChildren([pick, open]), knowledge, inboxes, team, assistant, jobs]),
 ]);
 
 export function makeRouter(cache: QueryClient) {

@@ -3,6 +3,7 @@ import { Outlet, useLoaderData } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { applyEvent as applyConversations, countsQuery, resumeOutbox } from "@/features/conversations";
 import { applyEvent as applyInboxes } from "@/features/inboxes";
+import { applyEvent as applyJobs } from "@/features/jobs";
 import { applyEvent as applyKnowledge } from "@/features/knowledge";
 import { leave } from "@/features/session";
 import { applyEvent as applyTeam } from "@/features/team";
@@ -14,7 +15,7 @@ import { LinkBanner } from "./link-banner";
 import { Navigation } from "./navigation";
 import styles from "./shell.module.css";
 
-const REDUCERS = [applyConversations, applyKnowledge, applyInboxes, applyTeam] as const;
+const REDUCERS = [applyConversations, applyKnowledge, applyInboxes, applyTeam, applyJobs] as const;
 
 /** What every page of a signed-in person stands in. Nothing below runs without a session. */
 export function Shell() {

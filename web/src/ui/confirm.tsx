@@ -5,6 +5,10 @@ interface Question {
   title: string;
   text: string;
   verb: string;
+  /** How to say no, where "Cancel" would be misread. */
+  no?: string;
+  /** Nothing is lost by saying yes. */
+  isHarmless?: boolean;
   onYes(): void;
 }
 
@@ -21,9 +25,9 @@ export function useConfirm(): [ReactNode, (question: Question) => void] {
     <Modal opened={isOpen} onClose={close} title={question?.title} closeButtonProps={{ "aria-label": "Close" }}>
       <Text>{question?.text}</Text>
       <Group justify="flex-end" mt="lg" gap="xs">
-        <Button variant="default" onClick={close} data-autofocus>Cancel</Button>
+        <Button variant="default" onClick={close} data-autofocus>{question?.no ?? "Cancel"}</Button>
         <Button
-          color="red.9"
+          {...(question?.isHarmless ? {} : { color: "red.9" })}
           onClick={() => {
             close();
             question?.onYes();

@@ -1,7 +1,7 @@
 import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
 import type { Conversation, Message } from "@/platform/api/types";
-import type { ConversationEvent } from "@/platform/realtime/frames";
+import type { ConversationEvent, DanaEvent } from "@/platform/realtime/frames";
 import { applyEvent } from "./events";
 import { type ConversationPages, type Filter, type Hit, type HitPages, keys, type MessagePages } from "./queries";
 
@@ -177,5 +177,30 @@ describe("what was found", () => {
     cache.setQueryData(keys.search("refund"), shown);
     applyEvent(cache, { type: "conversation_read", conversation: conversation("b", { version: 2 }) });
     expect(cache.getQueryData(keys.search("refund"))).toBe(shown);
+  });
+});
+
+describe("what was deleted by a long job", () => {
+  const gone: DanaEvent = { type: "conversations_deleted", conversation_ids: ["a", "c"] };
+
+  it("is as if the lists, and what was found, were fetched again", () => {
+    const all = ["a", "b", "c"].map((id) => conversation(id));
+    const cache = new QueryClient();
+    for (const filter of FILTERS) cache.setQueryData(keys.list(filter), fetched(all, filter));
+    cache.setQueryData(keys.search("refund"), found(hit("a", 4), hit("b", 2)));
+    applyEvent(cache, gone);
+    for (const filter of FILTERS) expect(cache.getQueryData(keys.list(filter))).toEqual(fetched([conversation("b")], filter));
+    expect(cache.getQueryData(keys.search("refund"))).toEqual(found(hit("b", 2)));
+  });
+
+  it("is asked for again where it is open, and its messages are forgotten", () => {
+    const cache = new QueryClient();
+    for (const id of ["a", "b"]) {
+      cache.setQueryData(keys.one(id), conversation(id));
+      cache.setQueryData(keys.messages(id), messagePages(message(1, id)));
+    }
+    applyEvent(cache, gone);
+    expect(["a", "b"].map((id) => cache.getQueryState(keys.one(id))?.isInvalidated)).toEqual([true, false]);
+    expect(["a", "b"].map((id) => cache.getQueryData(keys.messages(id)) === undefined)).toEqual([true, false]);
   });
 });

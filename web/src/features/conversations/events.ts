@@ -1,4 +1,4 @@
-import type { QueryClient } from "@tanstack/react-query";
+import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 import type { Conversation, Message } from "@/platform/api/types";
 import { invalidateSoon, newer } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
@@ -6,6 +6,7 @@ import { type ConversationPages, type Filter, type Hit, type HitPages, keys, typ
 
 /** Bring lists, the open conversation and its messages up to date with an event. */
 export function applyEvent(cache: QueryClient, event: DanaEvent): void {
+  if (event.type === "conversations_deleted") dropConversations(cache, event.conversation_ids);
   if (!("conversation" in event)) return;
   putConversation(cache, event.conversation);
   if (event.type === "message_appended") putMessage(cache, event.message);
@@ -19,6 +20,23 @@ export function putConversation(cache: QueryClient, conversation: Conversation):
     if (pages) cache.setQueryData(key, placeInList(pages, filter, conversation));
   }
   cache.setQueriesData<HitPages>({ queryKey: keys.searches }, (pages) => pages && renewHits(pages, conversation));
+  invalidateSoon(cache, keys.counts);
+}
+
+/** Take deleted conversations off every list; who has one open is told that it is gone. */
+export function dropConversations(cache: QueryClient, ids: readonly string[]): void {
+  const gone = new Set(ids);
+  for (const [key, pages] of cache.getQueriesData<ConversationPages>({ queryKey: keys.lists })) {
+    const rest = pages && without(pages, ({ id }) => gone.has(id));
+    if (rest === pages) continue;
+    cache.setQueryData(key, rest);
+    invalidateSoon(cache, key); // what is left may be less than a screen
+  }
+  cache.setQueriesData<HitPages>({ queryKey: keys.searches }, (pages) => pages && without(pages, ({ conversation }) => gone.has(conversation.id)));
+  for (const id of ids) {
+    if (cache.getQueryData(keys.one(id))) void cache.invalidateQueries({ queryKey: keys.one(id) });
+    cache.removeQueries({ queryKey: keys.messages(id), type: "inactive" });
+  }
   invalidateSoon(cache, keys.counts);
 }
 
@@ -63,6 +81,14 @@ export function appendMessage(pages: MessagePages, message: Message): MessagePag
   if (message.seq <= lastSeq) return pages;
   if (message.seq > lastSeq + 1) return null;
   return { ...pages, pages: [{ ...newest, items: [...newest.items, message] }, ...older] };
+}
+
+function without<P extends { items: unknown[] }>(
+  pages: InfiniteData<P, string | undefined>,
+  isGone: (item: P["items"][number]) => boolean,
+): InfiniteData<P, string | undefined> {
+  if (!pages.pages.some((page) => page.items.some(isGone))) return pages;
+  return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: page.items.filter((item) => !isGone(item)) })) };
 }
 
 function insert(items: readonly Conversation[], conversation: Conversation): Conversation[] {

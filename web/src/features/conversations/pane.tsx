@@ -26,7 +26,7 @@ export function ConversationPane({ id, members, inboxes, onClose }: Props) {
   if (found.isPending) return <Loading label="Loading the conversation" />;
   if (found.isError) {
     if (found.error instanceof Problem && [404, 422].includes(found.error.status)) {
-      return <Empty icon={IconMessageOff} title="No such conversation">It may belong to another organization, or the address is wrong.</Empty>;
+      return <Empty icon={IconMessageOff} title="No such conversation">It may have been deleted, belong to another organization, or the address is wrong.</Empty>;
     }
     return <Failed what="The conversation could not be loaded" error={found.error} onRetry={() => void found.refetch()} />;
   }

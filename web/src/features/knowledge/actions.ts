@@ -24,6 +24,15 @@ export function useDelete() {
   });
 }
 
+/** Index everything anew; how far it is, is on the page of jobs. */
+export function useReindex(onStarted: () => void) {
+  return useMutation({
+    mutationFn: (key: string) => unwrap(api.POST("/api/v1/knowledge/reindex", { params: { header: { "Idempotency-Key": key } } })),
+    onSuccess: onStarted,
+    onError: (error) => notifyFailed("The documents are not indexed anew", error),
+  });
+}
+
 /** Add the sample help centre of an imaginary shop. */
 export function useSample() {
   const cache = useQueryClient();

@@ -7,6 +7,7 @@ import { Page } from "@/ui/page";
 import { DocumentList } from "./document-list";
 import { DropArea } from "./drop-area";
 import { PassagesDrawer } from "./passages-drawer";
+import { ReindexButton } from "./reindex-button";
 import { SearchTest } from "./search-test";
 import { UploadList } from "./upload-list";
 import { upload } from "./uploads";
@@ -16,10 +17,12 @@ interface Props {
   documentId: string | null;
   onTab(tab: "documents" | "test"): void;
   onDocument(id: string | null): void;
+  /** All documents are being indexed anew. */
+  onReindexing(): void;
 }
 
 /** What the assistant knows: the documents, and a place to try what it finds in them. */
-export function KnowledgePage({ tab, documentId, onTab, onDocument }: Props) {
+export function KnowledgePage({ tab, documentId, onTab, onDocument, onReindexing }: Props) {
   const cache = useQueryClient();
   const isAdmin = useIsAdmin();
   const openDialog = useRef<() => void>(null);
@@ -29,7 +32,10 @@ export function KnowledgePage({ tab, documentId, onTab, onDocument }: Props) {
       about="The assistant answers only from these documents, word for word, and names its source."
       actions={
         isAdmin && tab === "documents" && (
-          <Button leftSection={<IconUpload size={16} />} onClick={() => openDialog.current?.()}>Upload</Button>
+          <>
+            <ReindexButton onStarted={onReindexing} />
+            <Button leftSection={<IconUpload size={16} />} onClick={() => openDialog.current?.()}>Upload</Button>
+          </>
         )
       }
     >

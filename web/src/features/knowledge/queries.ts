@@ -30,6 +30,14 @@ export function documentsQuery() {
   });
 }
 
+/** Whether there is anything to index anew. */
+export function hasDocumentsQuery() {
+  return infiniteQueryOptions({
+    ...documentsQuery(),
+    select: ({ pages }) => pages.some((page) => page.items.some(({ status }) => status === "searchable")),
+  });
+}
+
 export function documentQuery(id: string) {
   return queryOptions({
     queryKey: ["knowledge", "document", id],

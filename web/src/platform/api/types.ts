@@ -14,4 +14,7 @@ export type Conversation = Schemas["ConversationView"];
 export type ConversationHit = Schemas["conversations_api_search_SearchHit"];
 export type Status = Conversation["status"];
 export type Document = Schemas["DocumentView"];
+export type Job = Schemas["LongJobView"];
+export type JobProblem = Schemas["JobProblem"];
+export type Choice = Schemas["Choice"];
 export type Assistant = Schemas["Assistant"];

@@ -1,4 +1,4 @@
-import type { Conversation, Document, Inbox, Member, Message } from "@/platform/api/types";
+import type { Conversation, Document, Inbox, Job, Member, Message } from "@/platform/api/types";
 
 /** What the socket says. Unknown types are ignored, so that an older page survives a newer server. */
 export type Frame =
@@ -44,6 +44,10 @@ export type ConversationEvent =
       conversation: Conversation;
     };
 
+/** Many at once, by a long job. */
+export type DeletionEvent = { type: "conversations_deleted"; conversation_ids: string[] };
+export type JobEvent = { type: "conversations_job_advanced" | "knowledge_job_advanced"; job: Job };
+
 export type KnowledgeEvent =
   | { type: "document_queued" | "document_changed"; document: Document }
   | { type: "document_deleted"; document_id: string };
@@ -52,7 +56,14 @@ export type InboxEvent = { type: "inbox_created" | "inbox_changed"; inbox: Inbox
 export type MemberEvent = { type: "member_joined" | "member_changed"; member: Member };
 export type OrganizationEvent = { type: "organization_created"; name: string };
 
-export type DanaEvent = ConversationEvent | KnowledgeEvent | InboxEvent | MemberEvent | OrganizationEvent;
+export type DanaEvent =
+  | ConversationEvent
+  | DeletionEvent
+  | JobEvent
+  | KnowledgeEvent
+  | InboxEvent
+  | MemberEvent
+  | OrganizationEvent;
 
 /** Read a text frame; null when it isn't one of ours. */
 export function readFrame(text: string): Frame | null {

@@ -1,0 +1,2 @@
+export { applyEvent } from "./events";
+export { JobsPage } from "./jobs-page";
