@@ -11,7 +11,7 @@ import pytest
 from dana.contracts.ids import ContactId, ConversationId, InboxId, OrgId, UserId
 from dana.contracts.views import Role
 from dana.platform.gateway.model import Auth, Gateway, Issuer, Limit, Limits, Upstream
-from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES
+from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES, SECRET_PATHS
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys, Member, Visitor
 from dana.platform.local.programs import free_port
 from dana.platform.secrets import Secrets
