@@ -16,6 +16,7 @@ import msgspec
 from dana.contracts.queries import Knowledge
 from dana.platform.broker import binding_of, upkeep_of
 from dana.platform.bus import Binding, PostgresBinding
+from dana.platform.cache import Caches
 from dana.platform.ephemera import Ephemera
 from dana.platform.errors import Problem
 from dana.platform.fanout import Fanout
@@ -55,6 +56,7 @@ class Dana:
     services: list[tuple[Service, Platform]]
     platform_shards: Shards
     valkey: Valkey
+    caches: Caches
     replicas: Replicas
     binding: Binding
     asking: Asking
@@ -69,11 +71,11 @@ def compose(settings: Settings, names: Collection[str] = ALL) -> Dana:
     keys = Keys(settings.secrets)
     replicas = Replicas(settings)
     binding = binding_of(settings, valkey)
+    caches = Caches(valkey)
 
     def platform(service: str) -> Platform:
-        return Platform(
-            settings, Shards(settings, service, replicas), keys, valkey, fanout, ephemera, binding
-        )
+        shards = Shards(settings, service, replicas)
+        return Platform(settings, shards, keys, valkey, fanout, ephemera, binding, caches)
 
     asking = _asking(settings, names)
     services = _services(platform, names, RemoteKnowledge(asking))
@@ -84,7 +86,16 @@ def compose(settings: Settings, names: Collection[str] = ALL) -> Dana:
     if Upstream.WEB in names:
         http = cast("Application", Static(http, settings.web_dir, settings.widget_dir))
     return Dana(
-        settings, http, services, platform_shards, valkey, replicas, binding, asking, UPKEEP_BESIDE in names
+        settings,
+        http,
+        services,
+        platform_shards,
+        valkey,
+        caches,
+        replicas,
+        binding,
+        asking,
+        UPKEEP_BESIDE in names,
     )
 
 
@@ -107,7 +118,7 @@ def describe_all(settings: Settings) -> bytes:
 @contextlib.asynccontextmanager
 async def started(dana: Dana) -> AsyncIterator[None]:
     """Run the services' consumers, jobs and sockets for the length of the block."""
-    await dana.valkey.start()
+    await asyncio.gather(dana.valkey.start(), dana.caches.start())
     await dana.binding.start()
     running = [Running(service, platform) for service, platform in dana.services]
     for _, platform in dana.services:
@@ -130,6 +141,7 @@ async def started(dana: Dana) -> AsyncIterator[None]:
         await dana.platform_shards.close()
         await dana.binding.stop()
         await dana.replicas.stop()
+        await dana.caches.stop()
         await dana.valkey.stop()
 
 

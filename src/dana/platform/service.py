@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from litestar import Router
 
 from dana.platform.bus import Binding, Bus, Consumer, PostgresBinding, Worker
+from dana.platform.cache import Caches
 from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.identity import Keys
@@ -26,6 +27,7 @@ class Platform:
     fanout: Fanout
     ephemera: Ephemera
     binding: Binding = field(default_factory=PostgresBinding)
+    caches: Caches = field(default_factory=Caches)
 
 
 @dataclass(frozen=True, slots=True)

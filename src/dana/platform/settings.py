@@ -1,7 +1,7 @@
 """Settings: everything that differs between installations, read once from `DANA_…` variables."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dana.platform.secrets import Secrets
@@ -30,6 +30,10 @@ class Settings:
     """Whether a model provider may live in a private network, such as a local model server."""
     limits_factor: float = 1.0
     """By how much more (or less) everybody may ask for than the plan says."""
+    cdn_purge_url: str = ""
+    """Where the caching proxy in front is told what is out of date; empty where there is none."""
+    cdn_purge_header: str = field(default="", repr=False)
+    """A header by which that proxy knows us, `Name: value`."""
     environment: str = "local"
     knowledge_url: str = ""
     """Where knowledge answers other services; empty where the gateway's endpoint files say it."""
@@ -63,6 +67,8 @@ class Settings:
             pool_size=int(env.get("DANA_POOL_SIZE", "8")),
             allow_private_providers=env.get("DANA_ALLOW_PRIVATE_PROVIDERS", "true") == "true",
             limits_factor=float(env.get("DANA_LIMITS_FACTOR", "1")),
+            cdn_purge_url=env.get("DANA_CDN_PURGE_URL", ""),
+            cdn_purge_header=env.get("DANA_CDN_PURGE_HEADER", ""),
             environment=env.get("DANA_ENVIRONMENT", "local"),
             knowledge_url=env.get("DANA_KNOWLEDGE_URL", "").rstrip("/"),
             rabbitmq_url=env.get("DANA_RABBITMQ_URL", ""),

@@ -11,9 +11,12 @@ import pytest
 
 from dana.contracts.ids import LongJobId, new_id
 from dana.contracts.views import LongJobView, Role
+from dana.platform.cache import Caches
 from dana.platform.http import make_app
 from dana.platform.identity import Keys, Member
+from dana.platform.purging import Purger
 from dana.platform.settings import Settings
+from dana.services.conversations.actions.presenting import Presenting
 from dana.services.conversations.api import routers
 from tests.services.conversations.bulk_desk import finish
 from tests.services.conversations.desk import Desk
@@ -38,12 +41,14 @@ async def agent(desk: Desk, settings: Settings) -> AsyncIterator[httpx.AsyncClie
 def client(desk: Desk, settings: Settings, role: Role) -> httpx.AsyncClient:
     keys = Keys(settings.secrets)
 
+    presenting = Presenting.build(desk.shards, Caches(), Purger(""))
+
     async def ready() -> dict[str, str]:
         return {}
 
     member = Member(desk.org_id, desk.ana.id, role, desk.ana.name, new_id())
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=make_app(routers(desk.shards, keys), keys, ready)),
+        transport=httpx.ASGITransport(app=make_app(routers(desk.shards, keys, presenting), keys, ready)),
         base_url="http://dana.test/api/v1",
         headers={"Authorization": f"Bearer {keys.sign_member(member, 60)}"},
     )

@@ -9,9 +9,12 @@ import pytest
 
 from dana.contracts.ids import OrgId, new_id
 from dana.contracts.views import Role
+from dana.platform.cache import Caches
 from dana.platform.http import make_app
 from dana.platform.identity import Keys, Member
+from dana.platform.purging import Purger
 from dana.platform.settings import Settings
+from dana.services.conversations.actions.presenting import Presenting
 from dana.services.conversations.api import routers
 from tests.services.conversations.conftest import OpenDesk
 from tests.services.conversations.desk import Agent, Desk
@@ -28,11 +31,12 @@ def keys(settings: Settings) -> Keys:
 @pytest.fixture
 async def http(desk: Desk, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
     """The application, asked directly."""
+    presenting = Presenting.build(desk.shards, Caches(), Purger(""))
 
     async def ready() -> dict[str, str]:
         return {}
 
-    app = make_app(routers(desk.shards, keys), keys, ready)
+    app = make_app(routers(desk.shards, keys, presenting), keys, ready)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://dana.test/api/v1") as client:
         yield client

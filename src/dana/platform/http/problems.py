@@ -92,5 +92,5 @@ def _answer(
         msgspec.json.encode(body, enc_hook=str),
         status_code=status,
         media_type="application/problem+json",
-        headers=headers,
+        headers=headers | {"Cache-Control": "no-store"},  # or a proxy would keep it by habit
     )

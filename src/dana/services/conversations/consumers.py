@@ -8,6 +8,7 @@ from dana.platform.database import Tx
 from dana.platform.errors import Missing
 from dana.platform.shards import Shards
 from dana.services.conversations import actions
+from dana.services.conversations.actions.presenting import Presenting
 
 
 async def on_answer_proposed(tx: Tx, event: AnswerProposed) -> None:
@@ -21,11 +22,12 @@ async def on_member(tx: Tx, event: MemberJoined | MemberChanged) -> None:
     await actions.remember_member(tx, event.member)
 
 
-def consumers(shards: Shards) -> list[Consumer | Worker]:
+def consumers(shards: Shards, presenting: Presenting) -> list[Consumer | Worker]:
     """Build the consumers."""
     return [
         Consumer(event=AnswerProposed, run=on_answer_proposed),
         Consumer(event=MemberJoined, run=on_member),
         Consumer(event=MemberChanged, run=on_member),
         actions.long_jobs(shards).worker(),
+        *presenting.workers(),
     ]

@@ -9,11 +9,12 @@ from litestar.di import Provide
 from dana.platform.http import longjobs
 from dana.platform.identity import Keys
 from dana.platform.shards import Shards
+from dana.services.conversations.actions.presenting import Presenting
 from dana.services.conversations.api import conversations, inboxes, widget
 from dana.services.conversations.api.parameters import Booth, Customer, Desk, Entrance, SignedIn
 
 
-def routers(shards: Shards, keys: Keys) -> list[Router]:
+def routers(shards: Shards, keys: Keys, presenting: Presenting) -> list[Router]:
     """Build the routes of this service."""
 
     def desk(member: SignedIn) -> Desk:
@@ -23,7 +24,7 @@ def routers(shards: Shards, keys: Keys) -> list[Router]:
         return Booth(visitor, shards)
 
     def entrance() -> Entrance:
-        return Entrance(shards, keys)
+        return Entrance(shards, keys, presenting)
 
     dependencies = {
         provider.__name__: Provide(provider, sync_to_thread=False) for provider in (desk, booth, entrance)

@@ -15,6 +15,7 @@ from dana.platform.database import Tx
 from dana.platform.errors import Missing
 from dana.platform.identity import Keys, Member, Visitor
 from dana.platform.shards import Shards
+from dana.services.conversations.actions.presenting import Presenting
 
 MAX_PAGE = 100
 LARGEST_SEQ = 2**31 - 1
@@ -63,6 +64,7 @@ class Entrance:
 
     shards: Shards
     keys: Keys
+    presenting: Presenting
 
     async def inbox(self, public_key: str) -> tuple[OrgId, InboxId]:
         """Find whose inbox a public key opens; raises Missing, also for what no database could store."""

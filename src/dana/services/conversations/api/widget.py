@@ -1,15 +1,16 @@
 """The widget: what a customer's browser asks, first with a public key, then with a visitor's token."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from dana.contracts.ids import ConversationId
 from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.errors import Missing
+from dana.platform.http.cached import public
 from dana.platform.http.limited import limited
 from dana.platform.identity import SYSTEM, Visitor
 from dana.services.conversations import actions
@@ -21,16 +22,9 @@ from dana.services.conversations.api.parameters import (
     IdempotencyKey,
     Limit,
 )
+from dana.services.conversations.models.nouns import WidgetSettings
 
 VISITOR_TOKEN_SECONDS = 90 * 24 * 3600  # a customer may come back for an answer weeks later
-
-
-class WidgetSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the widget shows before anybody has written."""
-
-    name: str
-    greeting: str
-    is_assistant_enabled: bool
 
 
 class NewVisitor(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -75,14 +69,13 @@ class VisitorPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/{public_key:str}", operation_id="widget_settings", security=[])
-async def widget_settings(public_key: FromPath[str], entrance: AtEntrance) -> WidgetSettings:
+async def widget_settings(
+    public_key: FromPath[str], entrance: AtEntrance, request: Request[Any, Any, Any]
+) -> Response[WidgetSettings]:
     """Read how an inbox presents itself."""
     org_id, inbox_id = await entrance.inbox(public_key)
-    async with entrance.shards.read(org_id) as tx:
-        inbox = await actions.find_inbox(tx, inbox_id)
-    return WidgetSettings(
-        name=inbox.name, greeting=inbox.greeting, is_assistant_enabled=inbox.is_assistant_enabled
-    )
+    settings = await entrance.presenting.settings(org_id, inbox_id)
+    return public(request, settings, entrance.presenting.surrogate_keys(inbox_id))
 
 
 @post(

@@ -28,6 +28,14 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     unread: int = 0
 
 
+class WidgetSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the widget shows before anybody has written."""
+
+    name: str
+    greeting: str
+    is_assistant_enabled: bool
+
+
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which conversations a list shows; null leaves a condition out."""
 
