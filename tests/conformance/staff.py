@@ -65,7 +65,14 @@ class Staff:
 
     async def hire(self, *groups: str) -> Hand:
         """Start a worker; returns when it consumes."""
-        command = (sys.executable, "-m", "tests.conformance.worker", *(groups or GROUPS))
+        return await self._start("worker", *(groups or GROUPS))
+
+    async def hire_timekeeper(self) -> Hand:
+        """Start a scheduler; returns when it waits."""
+        return await self._start("timekeeper")
+
+    async def _start(self, module: str, *args: str) -> Hand:
+        command = (sys.executable, "-m", f"tests.conformance.{module}", *args)
         program = Program("worker", command, lambda: True, environment=self._environment, folder=ROOT)
         hand = Hand(spawn(program, subprocess.PIPE))
         self._hands.append(hand)

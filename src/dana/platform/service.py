@@ -1,6 +1,6 @@
 """What a service is made of, and what the platform gives it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from litestar import Router
@@ -10,7 +10,7 @@ from dana.platform.cache import Caches
 from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.identity import Keys
-from dana.platform.jobs import Periodic, Scheduler
+from dana.platform.jobs import Recurring, Scheduler
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.platform.valkey import Valkey
@@ -37,7 +37,7 @@ class Service:
     name: str
     routers: list[Router] = field(default_factory=list)
     consumers: list[Consumer | Worker] = field(default_factory=list)
-    jobs: list[Periodic] = field(default_factory=list)
+    jobs: Sequence[Recurring] = ()
     start: Callable[[], Awaitable[None]] | None = None
     stop: Callable[[], Awaitable[None]] | None = None
 

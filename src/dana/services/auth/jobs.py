@@ -1,16 +1,16 @@
 """Time in: finish announcements that were cut, and delete what ended long ago."""
 
-from dana.platform.jobs import Periodic
+from dana.platform.jobs import Cron, Periodic, Recurring
 from dana.platform.shards import Shards
 from dana.services.auth.actions.announcements import announce_all
 from dana.services.auth.actions.retention import delete_ended
 
 ANNOUNCE_SECONDS = 5.0
-DELETE_SECONDS = 3600.0
+DELETE_AT = "7 * * * *"  # what has ended takes little room for an hour
 
 
-def jobs(shards: Shards) -> list[Periodic]:
-    """Make the periodic jobs of auth."""
+def jobs(shards: Shards) -> list[Recurring]:
+    """Make the recurring jobs of auth."""
 
     async def announce() -> None:
         await announce_all(shards)
@@ -21,5 +21,5 @@ def jobs(shards: Shards) -> list[Periodic]:
 
     return [
         Periodic("announce", every_seconds=ANNOUNCE_SECONDS, run=announce),
-        Periodic("delete_ended", every_seconds=DELETE_SECONDS, run=delete),
+        Cron("delete_ended", DELETE_AT, delete),
     ]
