@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 
 from dana.cli.backup import group as backup
+from dana.cli.gateway import group as gateway
 from dana.cli.shards import group as shards
 from dana.contracts.views import PlatformRole
 
@@ -24,6 +25,7 @@ admins = typer.Typer(help="Who runs the platform, beside any organization.", no_
 cli.add_typer(events, name="events")
 cli.add_typer(evaluation, name="eval")
 cli.add_typer(backup, name="backup")
+cli.add_typer(gateway, name="gateway")
 cli.add_typer(shards, name="shards")
 cli.add_typer(admins, name="admins")
 

@@ -1,0 +1,68 @@
+"""The gateway's model as Kubernetes resources: Gateway API v1, and Envoy Gateway's policies on top of it.
+
+What these can't say, and what follows from it:
+- `Auth.CLAIMED`: an invalid token is refused or not looked at, nothing between. The socket's route has no
+  SecurityPolicy therefore; the node checks the token, as it does anyway, and closes with its own code. So the
+  organization isn't known at the gateway there: no limits by it, and sockets stick by address.
+- A burst of twice the limit: a bucket holds one second. Limits of an address come after the token's check.
+- That an ejected process stays ejected although its probe is well, the longest ejection, an upper bound for
+  what a sticky process gets above the mean, and which process is asked after a failure.
+- The largest size and number of headers, and how long they may take to arrive: Envoy Gateway's own apply.
+- Two hosts in one request are refused with nothing but the status.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from dana.platform.gateway.kubernetes.cluster import Cluster, Config, resource
+from dana.platform.gateway.kubernetes.policies import policies
+from dana.platform.gateway.kubernetes.proxy import proxy
+from dana.platform.gateway.kubernetes.routes import routes
+from dana.platform.gateway.kubernetes.writing import to_yaml
+from dana.platform.gateway.model import Auth, Gateway, Issuer, Tls
+from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES, SECRET_PATHS
+from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER
+
+__all__ = ["Cluster", "dana_gateway", "keys", "render", "resources"]
+
+HEADER = "# Emitted by `dana gateway kubernetes` from platform/gateway/routes.py; don't edit it here.\n"
+HTTPS_PORT = 443
+HTTP_PORT = 80
+
+
+def dana_gateway(jwks: dict[str, dict[str, Any]] | None = None) -> Gateway:
+    """Return Dana's gateway as it stands in a cluster; `jwks` are the public keys of each issuer."""
+    known = jwks or {}
+    issuers = tuple(
+        Issuer(name, auth, known.get(name, {}))
+        for name, auth in ((MEMBER_ISSUER, Auth.MEMBER), (VISITOR_ISSUER, Auth.VISITOR))
+    )
+    return Gateway(
+        HTTPS_PORT,
+        Path(),
+        issuers,
+        ROUTES,
+        CLOSED_PATHS,
+        SECRET_PATHS,
+        tls=Tls(redirect_port=HTTP_PORT),
+        policies=POLICIES,
+    )
+
+
+def resources(gateway: Gateway, cluster: Cluster) -> list[Config]:
+    """Return all resources, but not the public keys: those belong to one installation."""
+    return [*proxy(gateway, cluster), *routes(gateway, cluster), *policies(gateway, cluster)]
+
+
+def keys(gateway: Gateway, cluster: Cluster) -> list[Config]:
+    """Return the ConfigMaps with the public keys that the SecurityPolicies name."""
+    return [
+        resource("v1", "ConfigMap", cluster.keys_name(issuer.auth), cluster)
+        | {"data": {"jwks": to_yaml(issuer.jwks)}}
+        for issuer in gateway.issuers
+    ]
+
+
+def render(written: list[Config]) -> str:
+    """Write resources as YAML documents."""
+    return HEADER + "".join(f"---\n{to_yaml(one)}" for one in written)
