@@ -83,6 +83,7 @@ def steps(*, for_tests: bool) -> list[Step]:
         Step("Chromium for the tests", [], install_chromium),
         Step("etcd for the tests", [], lambda progress: unpack(progress, "etcd-server", "etcd")),
         Step("promtool for the tests", [], lambda progress: unpack(progress, "prometheus", "promtool")),
+        Step("nginx for the benchmarks", [], lambda progress: unpack(progress, "nginx", "nginx")),
         Step("RabbitMQ for the tests", [], unpack_rabbitmq),
     ]
     return every + (tests if for_tests else [])
@@ -182,7 +183,7 @@ def unpack(progress: "Progress", package: str, program: str) -> None:
         return
     folder = _extract(progress, package, (package,), f"{program} is missing")
     link.unlink(missing_ok=True)
-    link.symlink_to(os.path.relpath(folder / "usr" / "bin" / program, link.parent))
+    link.symlink_to(os.path.relpath(next(folder.glob(f"usr/*bin/{program}")), link.parent))
 
 
 def unpack_rabbitmq(progress: "Progress") -> None:
