@@ -27,6 +27,7 @@ RABBITMQ = ["rabbitmq-server", "erlang-base", "erlang-asn1", "erlang-crypto", "e
 RABBITMQ += ["erlang-inets", "erlang-mnesia", "erlang-os-mon", "erlang-parsetools", "erlang-public-key"]
 RABBITMQ += ["erlang-runtime-tools", "erlang-snmp", "erlang-ssl", "erlang-syntax-tools", "erlang-tftp"]
 RABBITMQ += ["erlang-tools", "erlang-xmerl"]
+VARNISH = ["varnish", "libvarnishapi3", "libjemalloc2", "libpcre2-8-0"]
 TAIL_LINES = 25
 TICK_SECONDS = 0.2
 QUIET_SECONDS = 10.0  # without a terminal, a sign of life this often
@@ -85,6 +86,7 @@ def steps(*, for_tests: bool) -> list[Step]:
         Step("promtool for the tests", [], lambda progress: unpack(progress, "prometheus", "promtool")),
         Step("nginx for the benchmarks", [], lambda progress: unpack(progress, "nginx", "nginx")),
         Step("RabbitMQ for the tests", [], unpack_rabbitmq),
+        Step("Varnish for the tests", [], unpack_varnish),
     ]
     return every + (tests if for_tests else [])
 
@@ -194,6 +196,15 @@ def unpack_rabbitmq(progress: "Progress") -> None:
     ):
         return
     _extract(progress, RABBITMQ[0], RABBITMQ, "RabbitMQ is missing")
+
+
+def unpack_varnish(progress: "Progress") -> None:
+    """Put a caching proxy into a folder of its own; it compiles its configuration, so it needs a compiler."""
+    if not shutil.which("gcc"):
+        _apt(progress, "gcc", "A C compiler for Varnish is missing")
+        _apt(progress, "libc6-dev", "A C library for Varnish's configuration is missing")
+    if not any((root / "usr/sbin/varnishd").exists() for root in (Path("/"), VENV / "debian" / VARNISH[0])):
+        _extract(progress, VARNISH[0], VARNISH, "Varnish is missing")
 
 
 def _extract(progress: "Progress", name: str, packages: Iterable[str], problem: str) -> Path:
