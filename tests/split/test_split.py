@@ -3,23 +3,20 @@
 import asyncio
 import os
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from dana.platform.gateway.model import Gateway, Upstream
 from dana.platform.local.envoy import _tell
 from dana.platform.local.programs import free_port
-from tests.split.town import SOMETHING_OF_EACH, Chat, Reader, Split, Town, started
+from dana.platform.local.rabbitmq import start_rabbitmq
+from tests.split.checks import is_answered_once, kill_in_turn, nothing_is_lost_or_doubled, settled
+from tests.split.town import GENEROUS, SOMETHING_OF_EACH, Split, Town, started
 
 pytestmark = [pytest.mark.xdist_group("split"), pytest.mark.timeout(300)]
 
-GENEROUS = {"DANA_LIMITS_FACTOR": "1000"}
 NAMES = ["auth", "conversations", "knowledge", "ai", "placement", "realtime", "realtime-2", "web"]
 
 
@@ -27,17 +24,19 @@ NAMES = ["auth", "conversations", "knowledge", "ai", "placement", "realtime", "r
 def split() -> Iterator[Split]:
     with tempfile.TemporaryDirectory(prefix="dana-test-split-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as another user when we are root
-        with started(Path(folder), free_port(), "--replicas", "realtime=2", **GENEROUS) as running:
-            yield running
+        broker = start_rabbitmq(Path(folder) / "rabbitmq")
+        settings = GENEROUS | {"DANA_RABBITMQ_URL": broker.url}
+        try:
+            with started(Path(folder), free_port(), "--replicas", "realtime=2", **settings) as running:
+                yield running
+        finally:
+            broker.stop()
 
 
 @pytest.fixture
 async def town(split: Split) -> AsyncIterator[Town]:
-    async with httpx.AsyncClient(base_url=split.url, timeout=60) as http:
-        town = Town(split.url, http)
-        await town.settle()
+    async with settled(split) as town:
         yield town
-        await town.stop()
 
 
 async def test_every_service_answers_in_its_own_process(split: Split, town: Town) -> None:
@@ -47,7 +46,7 @@ async def test_every_service_answers_in_its_own_process(split: Split, town: Town
     assert (await town.http.post("/internal/v1/knowledge/search", json={})).status_code == 404
     description = await town.must("GET", "/openapi.json")
     assert {"/api/v1/conversations", "/api/v1/assistant", "/api/v1/auth/me"} <= set(description["paths"])
-    await _is_answered_once(town, await town.ask_assistant())
+    await is_answered_once(town, await town.ask_assistant())
 
 
 async def test_all_are_restarted_in_turn_and_no_request_fails(split: Split, town: Town) -> None:
@@ -63,39 +62,12 @@ async def test_all_are_restarted_in_turn_and_no_request_fails(split: Split, town
     assert not any(_is_running(pid) for pid in before.values())
     assert town.reader
     assert set(town.reader.codes) == {1012}  # "restarting": come back at once
-    await _nothing_is_lost_or_doubled(town)
-    await _is_answered_once(town, question)
+    await nothing_is_lost_or_doubled(town)
+    await is_answered_once(town, question)
 
 
 async def test_each_is_killed_in_turn_and_nothing_is_lost_or_doubled(split: Split, town: Town) -> None:
-    town.patience_seconds = 60
-    questions = []
-    async with town.busy():
-        for name in NAMES:
-            questions.append(await town.ask_assistant())
-            killed = split.kill(name)
-            await town.until(partial(_is_replaced, split, name, killed))
-            if path := SOMETHING_OF_EACH.get(name):
-                await town.until(partial(town.is_answering, path))
-    assert town.failures == []
-    await _nothing_is_lost_or_doubled(town)
-    for question in questions:
-        await _is_answered_once(town, question)
-
-
-async def _nothing_is_lost_or_doubled(town: Town) -> None:
-    """What was acknowledged stands once in the database, and came out once, in order, at every socket."""
-    assert town.reader
-    assert len(town.acknowledged) > 50, "the load did not run"
-    for chat in town.chats:
-        written = {text for text, conversation in town.acknowledged.items() if conversation == chat.id}
-        stored = await town.history(chat)
-        assert Counter(message["text"] for message in stored if message["author"] != "system") == Counter(
-            written
-        )
-        for reader in (chat.reader, town.reader):
-            await town.until(partial(_has_heard, reader, chat, stored))
-            assert reader.cursors == sorted(set(reader.cursors))
+    await kill_in_turn(split, town, NAMES)
 
 
 def _retries(split: Split) -> int:
@@ -104,23 +76,6 @@ def _retries(split: Split) -> int:
     counted = _tell(gateway, "GET", r"/stats?filter=upstream_rq_retry$").splitlines()
     assert len(counted) >= len(Upstream)
     return sum(int(line.rpartition(":")[2]) for line in counted)
-
-
-def _has_heard(reader: Reader, chat: Chat, stored: list[dict[str, Any]]) -> bool:
-    return [message for message in reader.messages if message["conversation_id"] == chat.id] == stored
-
-
-def _is_replaced(split: Split, name: str, pid: int) -> bool:
-    return split.pid(name) != pid
-
-
-async def _is_answered_once(town: Town, chat: Chat) -> None:
-    """The assistant quotes the knowledge, once."""
-    await town.until(lambda: any(message["author"] == "assistant" for message in chat.reader.messages))
-    answers = [message for message in await town.history(chat) if message["author"] == "assistant"]
-    assert len(answers) == 1, answers
-    assert answers[0]["citations"], answers
-    await chat.reader.stop()
 
 
 def _is_running(pid: int) -> bool:

@@ -27,6 +27,8 @@ WRITE_PAUSE_SECONDS = 0.15  # of each chat: some 25 messages a second together
 READ_PAUSE_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0
 CHATS = 4
+GENEROUS = {"DANA_LIMITS_FACTOR": "1000"}
+"""So many people in one organization, from one address, are a test."""
 QUESTION = "How long do I have to send something back?"
 
 
