@@ -17,7 +17,16 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "has_touch": True,
 }
-PAGES = ("/inbox", "/inbox?status=pending", "/knowledge", "/assistant", "/inboxes", "/team", "/welcome")
+PAGES = (
+    "/inbox",
+    "/inbox?status=pending",
+    "/knowledge",
+    "/assistant",
+    "/inboxes",
+    "/team",
+    "/jobs",
+    "/welcome",
+)
 
 
 @pytest.mark.usefixtures("sample")

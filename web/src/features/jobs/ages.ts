@@ -5,7 +5,7 @@ export const AGES = [
   { days: 90, name: "three months" },
   { days: 365, name: "a year" },
   { days: 2 * 365, name: "two years" },
-  { days: 0, name: "any time at all" },
+  { days: 0, name: "any length of time" },
 ] as const;
 
 /** The moment since when a conversation must have been quiet. */

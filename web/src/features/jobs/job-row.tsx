@@ -51,6 +51,7 @@ function HowFar({ job }: { job: Job }) {
 
 function Actions({ job, onProblems }: { job: Job; onProblems(job: Job): void }) {
   const isThere = hasFile(job, useNow());
+  if (!isThere && !isActive(job) && job.problems === 0) return null;
   return (
     <Group gap={6} className={styles.actions}>
       {job.problems > 0 && (

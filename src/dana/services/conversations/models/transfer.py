@@ -104,7 +104,7 @@ def parsed(raw: bytes, now: datetime) -> Line:
     except msgspec.ValidationError as error:
         raise Invalid(f"{error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"This is not JSON: {error}.") from None
+        raise Invalid(f"This is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
     _checked_id(line.external_id)
     if line.created_at > now + CLOCKS_DIFFER:
         raise Invalid("`created_at` lies in the future.")
