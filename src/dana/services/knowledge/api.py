@@ -160,6 +160,7 @@ async def add_sample_documents(member: SignedIn, shards: Database) -> DocumentLi
     "/reindex",
     status_code=202,
     operation_id="reindex_knowledge",
+    opt=limited("bulk", cost=20),
     responses={
         200: ResponseSpec(
             data_container=LongJobView,

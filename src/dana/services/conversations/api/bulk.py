@@ -14,6 +14,7 @@ from litestar.response import Stream
 
 from dana.contracts.ids import InboxId, LongJobId
 from dana.contracts.views import LongJobView, Role
+from dana.platform.http.limited import limited
 from dana.platform.identity import require
 from dana.services.conversations import actions
 from dana.services.conversations.actions import Manifest
@@ -36,7 +37,13 @@ class ImportUpload(msgspec.Struct, kw_only=True):
     inbox_id: InboxId
 
 
-@post("/deletions", status_code=202, operation_id="delete_conversations", responses=REPEATED_JOB)
+@post(
+    "/deletions",
+    status_code=202,
+    operation_id="delete_conversations",
+    responses=REPEATED_JOB,
+    opt=limited("bulk", cost=20),
+)
 async def delete_conversations(
     data: JSONBody[Choice], desk: AtDesk, idempotency_key: IdempotencyKey = None
 ) -> Response[LongJobView]:
@@ -47,7 +54,13 @@ async def delete_conversations(
     return Response(job, status_code=200 if is_repeat else 202)
 
 
-@post("/exports", status_code=202, operation_id="export_conversations", responses=REPEATED_JOB)
+@post(
+    "/exports",
+    status_code=202,
+    operation_id="export_conversations",
+    responses=REPEATED_JOB,
+    opt=limited("bulk", cost=20),
+)
 async def export_conversations(
     data: JSONBody[Choice], desk: AtDesk, idempotency_key: IdempotencyKey = None
 ) -> Response[LongJobView]:
@@ -91,7 +104,13 @@ async def get_export_manifest(job_id: Id, desk: AtDesk) -> Manifest:
         return await actions.find_manifest(tx, LongJobId(job_id))
 
 
-@post("/imports", status_code=202, operation_id="import_conversations", responses=REPEATED_JOB)
+@post(
+    "/imports",
+    status_code=202,
+    operation_id="import_conversations",
+    responses=REPEATED_JOB,
+    opt=limited("bulk", cost=20),
+)
 async def import_conversations(
     data: Annotated[ImportUpload, Body(media_type=RequestEncodingType.MULTI_PART)],
     desk: AtDesk,
