@@ -38,13 +38,13 @@ QUESTIONS = {
 }
 
 
-def dana(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+def dana(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {name: text for name, text in os.environ.items() if not name.startswith("DANA_")}
     env |= {
         "DANA_DATA": str(settings.data_dir),
         "DANA_DATABASE_URL": settings.database_url,
         "DANA_REDIS_URL": settings.redis_url,
-    }
+    } | environment
     return subprocess.run(
         [sys.executable, "-m", "dana", *arguments], capture_output=True, text=True, env=env, check=False
     )
@@ -97,8 +97,16 @@ def test_the_doctor_looks_at_everything(settings: Settings) -> None:
     found = {
         finding["name"]: finding for finding in map(json.loads, dana(settings, "doctor").stdout.splitlines())
     }
-    for name in ("PostgreSQL", "Valkey", "Envoy", "Data folder", "Database"):
+    for name in ("PostgreSQL", "Valkey", "Envoy", "Data folder", "Processes", "RabbitMQ", "Database"):
         assert found[name]["is_fine"], found[name]
+
+
+def test_the_doctor_says_that_rabbitmq_is_away_and_keeps_its_password(settings: Settings) -> None:
+    said = dana(settings, "doctor", DANA_RABBITMQ_URL="amqp://dana:hidden@127.0.0.1:1/").stdout
+    (finding,) = [line for line in map(json.loads, said.splitlines()) if line["name"] == "RabbitMQ"]
+    assert not finding["is_fine"]
+    assert finding["says"].startswith("127.0.0.1:1 can't be reached: events wait in PostgreSQL")
+    assert "hidden" not in said
 
 
 def test_evaluations_print_one_json_line(settings: Settings, tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 import asyncio
 import importlib.util
 import json
+import os
 import resource
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from dana.cli.installation import installation
 from dana.cli.terminal import console, is_terminal, print_json
 from dana.platform import deadletters, migrations
+from dana.platform.broker import Connection
 from dana.platform.local import checks
 from dana.platform.local.envoy import find_envoy
 from dana.platform.local.postgres import find_binaries
@@ -21,6 +25,7 @@ from dana.platform.local.valkey import find_server
 
 ROOT = Path(__file__).parents[3]
 WANTED_DESCRIPTORS = 4096
+BROKER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ def _checks(data_dir: Path) -> list[tuple[str, Callable[[], str]]]:
         ("Open files", _descriptors),
         ("Data folder", lambda: _folder(data_dir)),
         ("Running", lambda: _running(data_dir)),
+        ("Processes", lambda: _processes(data_dir)),
+        ("RabbitMQ", lambda: _broker(data_dir)),
         ("Database", lambda: _database(data_dir)),
     ]
 
@@ -94,11 +101,55 @@ def _folder(data_dir: Path) -> str:
 
 
 def _running(data_dir: Path) -> str:
+    state = _state(data_dir)
+    return f"at {state['url']} (process {state['pid']})" if state else "not running on this data folder"
+
+
+def _processes(data_dir: Path) -> str:
+    """Look whether each process of the services runs, in one or in many."""
+    names = _state(data_dir).get("processes", [])
+    dead = [name for name in names if not _is_running(data_dir / "logs" / f"{name}.pid")]
+    if dead:
+        logs = ", ".join(str(data_dir / "logs" / f"{name}.log") for name in dead)
+        raise CannotStartError(f"{', '.join(dead)} doesn't run at this moment; see {logs}.")
+    return ", ".join(names) or "none run on this data folder"
+
+
+def _broker(data_dir: Path) -> str:
+    url = os.environ.get("DANA_RABBITMQ_URL") or _state(data_dir).get("rabbitmq_url", "")
+    if not url:
+        return "none is set (DANA_RABBITMQ_URL): PostgreSQL and Valkey carry events"
+    where = urlsplit(url).netloc.rpartition("@")[2]
+    if not asyncio.run(_answers(Connection(url, "doctor"))):
+        raise CannotStartError(
+            f"{where} can't be reached: events wait in PostgreSQL, and consumers look there until it is back."
+        )
+    return f"at {where}"
+
+
+async def _answers(connection: Connection) -> bool:
     try:
-        state = json.loads((data_dir / "instance.json").read_text())
+        return await connection.start(BROKER_SECONDS)
+    finally:
+        await connection.stop()
+
+
+def _state(data_dir: Path) -> dict[str, Any]:
+    """Return what the running `dana up` says of itself; empty when none runs."""
+    try:
+        state: dict[str, Any] = json.loads((data_dir / "instance.json").read_text())
+        os.kill(state["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return state
+
+
+def _is_running(pid_file: Path) -> bool:
+    try:
+        os.kill(int(pid_file.read_text()), 0)
     except (OSError, ValueError):
-        return "not running on this data folder"
-    return f"at {state['url']} (process {state['pid']})"
+        return False
+    return True
 
 
 def _database(data_dir: Path) -> str:

@@ -186,6 +186,7 @@ class Machine:
                     "pid": os.getpid(),
                     "url": self._place.url,
                     "database_url": os.environ["DANA_DATABASE_URL"],
+                    "rabbitmq_url": os.environ.get("DANA_RABBITMQ_URL", ""),
                     "processes": self._fleet.names(),
                     "takes_restarts": True,
                 }
