@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from dana.platform.gateway.kubernetes.cluster import route_name
-from dana.platform.gateway.model import Gateway
+from dana.platform.gateway.model import Gateway, Route
 
 Resource = dict[str, Any]
 KINDS = ("PathPrefix", "RegularExpression", "Exact")  # Envoy Gateway's order, the last wins
@@ -12,18 +12,26 @@ KINDS = ("PathPrefix", "RegularExpression", "Exact")  # Envoy Gateway's order, t
 
 def first_match(model: Gateway, path: str, method: str, *, has_key: bool) -> str:
     """Return the name of the HTTPRoute that the model means."""
-    if any(_is_below(path, closed) for closed in model.closed_paths):
+    route = route_of(model, path)
+    if route is None:
         return "closed"
+    for manner in route.manners:
+        if (not manner.methods or method in manner.methods) and (has_key or not manner.needs_key):
+            return route_name(route, manner)
+    raise AssertionError(path)
+
+
+def route_of(model: Gateway, path: str) -> Route | None:
+    """Return the route that the model means; None where it is closed."""
+    if any(_is_below(path, closed) for closed in model.closed_paths):
+        return None
     for route in model.routes:
         if route.pattern:
             is_match = re.fullmatch(route.pattern, path) is not None
         else:
             is_match = path == route.path if route.is_exact else _is_below(path, route.path)
-        if not is_match:
-            continue
-        for manner in route.manners:
-            if (not manner.methods or method in manner.methods) and (has_key or not manner.needs_key):
-                return route_name(route, manner)
+        if is_match:
+            return route
     raise AssertionError(path)
 
 

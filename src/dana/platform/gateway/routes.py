@@ -75,6 +75,7 @@ CONVERSATIONS = (
         auth=Auth.MEMBER,
         body_bytes=UPLOAD_BYTES,
         timeout_seconds=120,
+        honours_keys=True,  # a file larger than Envoy keeps isn't repeated, whatever its key
     ),
     Route("/api/v1/conversations", Upstream.CONVERSATIONS, auth=Auth.MEMBER, body_bytes=MESSAGE_BYTES),
     Route("/api/v1/jobs", Upstream.CONVERSATIONS, auth=Auth.MEMBER, body_bytes=SMALL_BYTES),
