@@ -58,9 +58,9 @@ class Quota:
     uncounted: Uncounted = Uncounted.OPEN
 
 
-# One organization may use what a small machine has, but not for longer than a moment.
-ORGANIZATION = Quota("organization", Per.ORGANIZATION, units=1000, seconds=10)
-USER = Quota("user", Per.USER, units=300, seconds=10)
+# About half of what a small machine can do, for ever, and all of it for a moment.
+ORGANIZATION = Quota("organization", Per.ORGANIZATION, units=2000, seconds=10)
+USER = Quota("user", Per.USER, units=1000, seconds=10)
 
 QUOTAS: dict[str, tuple[Quota, ...]] = {
     "request": (ORGANIZATION, USER),
@@ -78,8 +78,8 @@ QUOTAS: dict[str, tuple[Quota, ...]] = {
     ),
     # Nobody has signed in yet. An office, or all phones of a network, share an address.
     "conversation": (
-        Quota("key", Per.KEY, units=1000, seconds=20),
-        Quota("address", Per.ADDRESS, units=300, seconds=60),
+        Quota("key", Per.KEY, units=3000, seconds=60),
+        Quota("address", Per.ADDRESS, units=1000, seconds=60),
     ),
     # Right passwords cost as much to check as wrong ones. Wrong ones are also counted in the catalog, more
     # strictly, and without Valkey: so this may fail open.
