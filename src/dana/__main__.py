@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from dana.cli.backup import group as backup
 from dana.cli.gateway import group as gateway
+from dana.cli.jobs import group as jobs
 from dana.cli.shards import group as shards
 from dana.contracts.views import PlatformRole
 
@@ -17,12 +17,11 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-events = typer.Typer(help="What is due, what failed for good, and sending it again.", no_args_is_help=True)
 evaluation = typer.Typer(
     help="Score search and answers on your own questions (SQuAD format).", no_args_is_help=True
 )
 admins = typer.Typer(help="Who runs the platform, beside any organization.", no_args_is_help=True)
-cli.add_typer(events, name="events")
+cli.add_typer(jobs, name="jobs")
 cli.add_typer(evaluation, name="eval")
 cli.add_typer(backup, name="backup")
 cli.add_typer(gateway, name="gateway")
@@ -115,42 +114,6 @@ def openapi() -> None:
     from dana.cli.openapi import openapi as run  # noqa: PLC0415
 
     run()
-
-
-@events.command("list")
-def list_events(data: Data = Path(".dana")) -> None:
-    """List deliveries that are due, oldest first."""
-    from dana.cli.events import list_due  # noqa: PLC0415
-
-    list_due(data)
-
-
-@events.command("dead")
-def dead_events(data: Data = Path(".dana")) -> None:
-    """List deliveries that failed for good."""
-    from dana.cli.events import list_dead  # noqa: PLC0415
-
-    list_dead(data)
-
-
-@events.command("show")
-def show_event(org_id: UUID, cursor: int, data: Data = Path(".dana")) -> None:
-    """Show one event with what each consumer still has to do with it."""
-    from dana.cli.events import show  # noqa: PLC0415
-
-    show(data, org_id, cursor)
-
-
-@events.command("redrive")
-def redrive_events(
-    org_id: Annotated[UUID | None, typer.Argument(help="Only of this organization.")] = None,
-    cursor: Annotated[int | None, typer.Argument(help="Only this event.")] = None,
-    data: Data = Path(".dana"),
-) -> None:
-    """Send dead deliveries again."""
-    from dana.cli.events import redrive  # noqa: PLC0415
-
-    redrive(data, org_id, cursor)
 
 
 @admins.command("grant")

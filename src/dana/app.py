@@ -24,6 +24,7 @@ from dana.platform.gateway.model import Upstream
 from dana.platform.http import make_app
 from dana.platform.http.app import describe
 from dana.platform.http.asgi import Application
+from dana.platform.http.jobs import router as jobs_router
 from dana.platform.http.limited import Counting
 from dana.platform.http.serving import serve_http
 from dana.platform.http.static import Static
@@ -232,7 +233,8 @@ def _build(name: Upstream, platform: Platform) -> Service:
 
 def _build_web(platform: Platform) -> Service:
     settings = platform.settings
-    return Service(name=Upstream.WEB, routers=[description_router(lambda: describe_all(settings))])
+    routers = [description_router(lambda: describe_all(settings)), jobs_router(settings, platform.keys)]
+    return Service(name=Upstream.WEB, routers=routers)
 
 
 def _asking(settings: Settings, names: Collection[str]) -> Asking:

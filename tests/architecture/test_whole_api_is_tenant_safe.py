@@ -37,6 +37,11 @@ BODIES: dict[str, Any] = {
         "organization_id": "01900000-0000-7000-8000-000000000001",
         "target": "shard1",
     },
+    "POST /api/v1/platform/jobs/redrive": {},
+    "POST /api/v1/platform/jobs/replay": {
+        "group": "conversations",
+        "organization_id": "01900000-0000-7000-8000-000000000001",
+    },
 }
 
 

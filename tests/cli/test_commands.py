@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dana.contracts.ids import OrgId
 from dana.platform.settings import Settings
 from tests.conftest import SignUp
 
@@ -57,20 +56,13 @@ def lines(run: subprocess.CompletedProcess[str]) -> list[Any]:
 
 def test_help_names_every_command(settings: Settings) -> None:
     said = dana(settings, "--help").stdout
-    for command in ("up", "run", "migrate", "doctor", "openapi", "events", "eval", "admins"):
+    for command in ("up", "run", "migrate", "doctor", "openapi", "jobs", "eval", "admins"):
         assert f" {command} " in said
 
 
 def test_nothing_is_planned_when_everything_has_run(settings: Settings) -> None:
     assert lines(dana(settings, "migrate", "--plan")) == []
     assert lines(dana(settings, "migrate")) == []
-
-
-def test_events_are_listed_as_json(settings: Settings, org: OrgId) -> None:
-    assert lines(dana(settings, "events", "dead")) == []
-    assert all(event["state"] == "ready" for event in lines(dana(settings, "events", "list")))
-    assert lines(dana(settings, "events", "show", str(org), "999999")) == []
-    assert lines(dana(settings, "events", "redrive", str(org))) == [{"redriven": 0}]
 
 
 async def test_roles_on_the_platform_are_granted_listed_and_revoked(

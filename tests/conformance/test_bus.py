@@ -132,7 +132,7 @@ async def test_poison_is_laid_aside_shown_and_can_be_sent_again(
         await asyncio.sleep(0.2)
         [dead] = [letter for letter in await deadletters.dead(settings) if letter.org_id == org]
         assert dead.attempts == 3
-        assert "can't swallow this" in (dead.error or "")
+        assert "can't swallow this" in (dead.reason or "")
         is_cured = True
         assert await deadletters.redrive(settings, org_id=org) == 1
         await until(lambda: seen.count("poison") == 4)

@@ -171,7 +171,7 @@ async def test_poison_is_laid_aside_and_everything_else_goes_on(
     assert {(letter.group, letter.type, letter.attempts) for letter in letters} == {
         (LEDGER, "member_changed", 3)
     }
-    assert all("ValueError: can't swallow this" in (letter.error or "") for letter in letters)
+    assert all("ValueError: can't swallow this" in (letter.reason or "") for letter in letters)
     is_cured = True
     for org_id in day.orgs:
         assert await deadletters.redrive(settings, org_id) == 1

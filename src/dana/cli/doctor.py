@@ -159,5 +159,5 @@ def _database(data_dir: Path) -> str:
             return f"{len(pending)} migrations are pending; `dana up` runs them"
         dead = len(asyncio.run(deadletters.dead(settings)))
     if dead:
-        raise CannotStartError(f"{dead} deliveries failed for good; see `dana events dead`.")
+        raise CannotStartError(f"{dead} deliveries failed for good; see `dana jobs dead`.")
     return "up to date, nothing dead"
