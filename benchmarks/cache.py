@@ -5,26 +5,34 @@
 Each level is asked one after the other (its latency) and by many at once (its rate). Beside them, in the same
 run: a bare GET from Valkey, and a bare read of a row by its key from PostgreSQL, over the same drivers. A
 miss is everything: Valkey is asked, the lease taken, the row read in a transaction of its organization, and
-Valkey filled.
+Valkey filled. At the end, what it is for: a widget's settings as the application answers them, with the
+caches, and with a dead Valkey and therefore without.
 """
 
 import argparse
 import asyncio
 import json
+import logging
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
+import httpx
 import msgspec
+import structlog
 import uvloop
 
+from dana.app import compose, started
 from dana.contracts.ids import OrgId, new_id
 from dana.platform.cache import Cache, Caches
 from dana.platform.database import address
+from dana.platform.gateway.model import Upstream
+from dana.platform.http.asgi import Application, Message
 from dana.platform.local.postgres import start_postgres
 from dana.platform.local.valkey import start_valkey
 from dana.platform.migrations import migrate
@@ -100,6 +108,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cache", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each half of each level")
     seconds = parser.parse_args().seconds
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dana-cache-")))
         home.chmod(0o755)
@@ -118,10 +127,14 @@ async def main() -> None:
             pool_size=AT_ONCE,
         )
         await migrate(settings)
-        await _measure(settings, seconds)
+        results = await _measure_levels(settings, seconds)
+        results["widget_settings"] = await _measure_api(settings, "widget_settings", seconds)
+        dead = replace(settings, redis_url="redis://127.0.0.1:1/0")
+        results["widget_settings_uncached"] = await _measure_api(dead, "widget_settings_uncached", seconds)
+        print(json.dumps({"level": "all", **results}))
 
 
-async def _measure(settings: Settings, seconds: float) -> None:
+async def _measure_levels(settings: Settings, seconds: float) -> dict[str, object]:
     valkey, caches = Valkey(settings.redis_url), Caches(Valkey(settings.redis_url))
     await asyncio.gather(valkey.start(), caches.start())
     shards = Shards(settings, "auth")
@@ -142,16 +155,64 @@ async def _measure(settings: Settings, seconds: float) -> None:
         "bare_postgres_read": bench.postgres_read,
     }
     for level, operation in operations.items():
-        p50 = await _latency(operation, seconds)
-        rate = await _rate(operation, seconds)
-        result = {"level": level, "p50_us": round(p50, 1), "ops_per_second": round(rate)}
-        print(json.dumps(result), flush=True)
-        results[level] = {"p50_us": result["p50_us"], "ops_per_second": result["ops_per_second"]}
+        results[level] = await _both(level, operation, seconds)
     await pool.close()
     await shards.close()
     await caches.stop()
     await valkey.stop()
-    print(json.dumps({"level": "all", **results}))
+    return results
+
+
+async def _measure_api(settings: Settings, name: str, seconds: float) -> dict[str, object]:
+    """Ask the whole application, without a network around it, for what every page with a widget asks for."""
+    whole = compose(settings, (Upstream.AUTH, Upstream.CONVERSATIONS))
+    async with started(whole):
+        transport = httpx.ASGITransport(app=whole.http)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1/") as http:
+            who = {"email": f"{new_id()}@example.org", "password": "correct horse battery"}
+            session = (await http.post("auth/signup", json=who | {"name": "A", "organization": "A"})).json()
+            http.headers["authorization"] = f"Bearer {session['access_token']}"
+            inbox = (await http.post("inboxes", json={"name": "Shop", "channel": "web_widget"})).json()
+        path = f"/api/v1/widget/{inbox['public_key']}"
+        return await _both(name, lambda _: _get(whole.http, path), seconds)
+
+
+async def _get(app: Application, path: str) -> None:
+    statuses: list[int] = []
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 4242),
+        "server": ("127.0.0.1", 80),
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await app(scope, receive, send)
+    if statuses != [200]:
+        raise SystemExit(f"{path} answered {statuses}")
+
+
+async def _both(level: str, operation: Operation, seconds: float) -> dict[str, object]:
+    """Measure latency and rate, and print them."""
+    p50 = await _latency(operation, seconds)
+    rate = await _rate(operation, seconds)
+    result: dict[str, object] = {"p50_us": round(p50, 1), "ops_per_second": round(rate)}
+    print(json.dumps({"level": level, **result}), flush=True)
+    return result
 
 
 async def _latency(operation: Operation, seconds: float) -> float:
