@@ -1,7 +1,9 @@
 """Doing long jobs, chunk by chunk, in the bulk lane of the service that owns them."""
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -18,6 +20,8 @@ from dana.platform.longjobs.records import Advance, LongJob, Request
 from dana.platform.shards import Shards
 
 LAST_ATTEMPT = 6  # one chunk is tried so often, over about a minute; before the bus would lay the event aside
+REST = 2.0  # times as long as a chunk took: a job takes a third of one connection, less when all is slow
+LONGEST_REST_SECONDS = 1.0
 TIDIED_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
@@ -92,6 +96,7 @@ class LongJobs:
 
     async def _do_chunk(self, org_id: OrgId, seen: LongJobView) -> None:
         kind = self._kinds[seen.kind]
+        began = time.monotonic()
         prepared = None
         if kind.prepare is not _nothing:
             async with self._shards.read(org_id) as tx:
@@ -104,7 +109,7 @@ class LongJobs:
                 return  # it was cancelled, or this chunk is done already
             advance = await kind.chunk(tx, locked, prepared)
             view = await records.advance(tx, locked, advance)
-            tx.emit(self._event(job=view))
+            tx.emit(self._event(job=view), None if advance.is_finished else _after_a_rest(began))
 
     async def _fail(self, org_id: OrgId, seen: LongJobView, why: str) -> None:
         async with self._shards.tx(org_id, _requester(seen)) as tx:
@@ -122,6 +127,11 @@ async def request(tx: Tx, event: type[LongJobAdvanced], asked: Request) -> tuple
     if not is_repeat:
         tx.emit(event(job=job.view))
     return job.view, is_repeat
+
+
+def _after_a_rest(began: float) -> datetime:
+    rest = min(LONGEST_REST_SECONDS, REST * (time.monotonic() - began))
+    return datetime.now(UTC) + timedelta(seconds=rest)
 
 
 def _is_current(job: LongJob, seen: LongJobView) -> bool:
