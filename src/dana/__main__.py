@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dana.cli.backup import group as backup
+from dana.cli.events import group as events
 from dana.cli.gateway import group as gateway
 from dana.cli.jobs import group as jobs
 from dana.cli.shards import group as shards
@@ -22,6 +23,7 @@ evaluation = typer.Typer(
 )
 admins = typer.Typer(help="Who runs the platform, beside any organization.", no_args_is_help=True)
 cli.add_typer(jobs, name="jobs")
+cli.add_typer(events, name="events")
 cli.add_typer(evaluation, name="eval")
 cli.add_typer(backup, name="backup")
 cli.add_typer(gateway, name="gateway")
