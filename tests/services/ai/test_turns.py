@@ -22,7 +22,7 @@ from dana.platform.shards import Shards
 from dana.platform.valkey import Valkey
 from dana.services.ai.service import build as build_ai
 from dana.services.conversations.service import build as build_conversations
-from tests.services.ai.shelf import Shelf
+from tests.services.ai.shelf import PASSAGES, Shelf
 
 COVERED = "Within how many days can I return an item?"
 UNCOVERED = "Who won the football championship in Brazil?"
@@ -85,15 +85,17 @@ class Shop:
 
 
 @pytest.fixture
-async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def http(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncClient]:
+    """Both services; the assistant as often as the test's parameter says."""
     valkey = Valkey(settings.redis_url)
     await valkey.start()
     fanout, keys, binding = Fanout(valkey), Keys(settings.secrets), PostgresBinding()
     platforms = [
         Platform(settings, Shards(settings, name), keys, valkey, fanout, Ephemera(fanout), binding)
-        for name in ("conversations", "ai")
+        for name in ("conversations", *["ai"] * getattr(request, "param", 1))
     ]
-    services = [build_conversations(platforms[0]), build_ai(platforms[1], Shelf())]
+    shelf = Shelf(PASSAGES | {"Hours": "We open at nine."})
+    services = [build_conversations(platforms[0]), *(build_ai(one, shelf) for one in platforms[1:])]
     running = [Running(service, platform) for service, platform in zip(services, platforms, strict=True)]
     for platform in platforms:
         platform.shards.on_commit.append(binding.committed)
@@ -103,7 +105,7 @@ async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async def nothing_missing() -> dict[str, str]:
         return {}
 
-    app = make_app([router for service in services for router in service.routers], keys, nothing_missing)
+    app = make_app([router for service in services[:2] for router in service.routers], keys, nothing_missing)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://localhost"
     ) as client:
@@ -150,6 +152,25 @@ async def test_a_burst_of_messages_gets_one_good_answer(shop: Shop) -> None:
     assert answers[0]["text"].startswith("You can return any item within 30 days.")
     seqs = [message["seq"] for message in await customer.messages()]
     assert seqs == sorted(set(seqs))
+
+
+@pytest.mark.parametrize("http", [1, 8], indirect=True, ids=["one worker", "eight workers"])
+async def test_a_burst_that_begins_with_the_question_gets_one_answer_to_all_of_it(shop: Shop) -> None:
+    """A short quote would be out before the second message, if it began at once."""
+    customers = [await shop.customer() for _ in range(3)]
+
+    async def burst(customer: Customer) -> None:
+        for text in ("Do you open at nine?", "Open at nine?", "At nine, open?", "So: open at nine?"):
+            await customer.write(text)
+            await asyncio.sleep(0.3)
+
+    await asyncio.gather(*map(burst, customers))
+    await asyncio.gather(*(customer.answer() for customer in customers))
+    await asyncio.sleep(1.5)
+    for customer in customers:
+        messages = await customer.messages()
+        assert [message["author"] for message in messages] == ["customer"] * 4 + ["assistant"]
+        assert messages[-1]["text"].startswith("We open at nine.")
 
 
 async def test_after_a_take_over_the_assistant_never_speaks(shop: Shop, base_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Events in: a request begins an answer; a newer request or a person's act ends it.
+"""Events in: a request begins an answer, a moment later; a newer request or a person's act ends it.
 
 Ending stands in the live lane, so that it never waits behind the answer it is to end.
 """
@@ -15,7 +15,7 @@ from dana.contracts.views import Status
 from dana.platform.bus import Consumer, Envelope, Lane, Worker
 from dana.platform.database import Tx
 from dana.platform.identity import ASSISTANT
-from dana.services.ai.actions.answering import answer
+from dana.services.ai.actions.answering import BURST_SECONDS, answer
 from dana.services.ai.actions.desk import Desk
 
 
@@ -41,7 +41,7 @@ def consumers(desk: Desk) -> list[Consumer | Worker]:
 
     return [
         Consumer(event=ConversationsDeleted, run=on_deleted, lane=Lane.BULK),
-        Worker(event=AnswerRequested, run=on_answer_requested, lane=Lane.AI),
+        Worker(event=AnswerRequested, run=on_answer_requested, lane=Lane.AI, delay_seconds=BURST_SECONDS),
         Worker(event=AnswerRequested, run=on_newer_request, lane=Lane.LIVE),
         Worker(event=ConversationTakenOver, run=on_person_acted, lane=Lane.LIVE),
         Worker(event=ConversationAssigned, run=on_person_acted, lane=Lane.LIVE),

@@ -24,7 +24,8 @@ from dana.services.ai.models.assistant import Assistant
 ATTEMPTS_BEFORE_A_PERSON = 2  # after so many failed attempts the customer gets a person, not silence
 STREAM_FRAMES = 10  # a quoted answer is there at once; it is shown in a few steps so that it can be followed
 FRAME_SECONDS = 0.05
-SETTLE_SECONDS = 1.0  # people greet first and ask right after; a moment later one answer does for both
+BURST_SECONDS = 0.5  # people write several short messages; those that come within this time get one answer
+SETTLE_SECONDS = 0.5  # they greet, and ask right after; one more moment, and one answer does for both
 TYPING_SECONDS = 3.0  # "is typing" is said again this often, because clients let it fade
 
 ANSWERS = Counter("dana_answers_total", "What the assistant decided.", ["action", "made_by"])
