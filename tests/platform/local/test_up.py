@@ -95,6 +95,10 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def dana(command: str, data: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dana", command, *arguments, "--data", str(data)]
+
+
 def backup(up: Up, command: str) -> list[dict[str, str]]:
     environment = {name: text for name, text in os.environ.items() if not name.startswith("DANA_")}
     line = [sys.executable, "-m", "dana", "backup", command, "--data", str(up.data)]
@@ -148,6 +152,36 @@ def test_a_killed_part_comes_back_by_itself(up: Up, name: str) -> None:
     before = up.pid(name)
     os.kill(before, signal.SIGKILL)
     until(lambda: up.pid(name) != before and up.can_sign_in(), START_SECONDS)
+
+
+def test_a_restart_replaces_the_process_while_it_goes_on_answering(up: Up) -> None:
+    before = up.pid("services")
+    restarting = subprocess.Popen(dana("restart", up.data), stdout=subprocess.PIPE, text=True)
+    while restarting.poll() is None:
+        assert httpx.get(f"{up.url}/readyz", timeout=30).status_code == 200
+        assert up.can_sign_in()
+    assert restarting.stdout
+    news = [json.loads(line) for line in restarting.stdout]
+    restarting.stdout.close()
+    assert [one["process"] for one in news] == ["services", "services"]
+    assert up.pid("services") != before
+    assert is_running(up.pid("services"))
+    assert not is_running(before)
+    os.kill(up.process.pid, signal.SIGUSR1)  # without a request it does nothing
+    assert up.is_serving()
+    assert list((up.data / "restarts").iterdir()) == []
+
+
+def test_a_restart_that_can_not_be_is_one_sentence(up: Up) -> None:
+    for data, service, sentence in (
+        (up.data, "realtime", "No process of its own runs 'realtime'; there are services."),
+        (up.data.with_name("nowhere"), "realtime", "No Dana runs on"),
+    ):
+        run = subprocess.run(dana("restart", data, service), capture_output=True, text=True, check=False)
+        assert run.returncode == 1
+        assert run.stderr.startswith(sentence)
+        assert len(run.stderr.strip().splitlines()) == 1
+    assert up.is_serving()
 
 
 def test_from_its_first_backup_on_the_log_is_received_and_a_kill_leaves_nothing_behind(up: Up) -> None:
