@@ -48,6 +48,14 @@ insert into knowledge.passages (org_id, document_id, ordinal, heading, text, spa
 insert into knowledge.postings (org_id, gram, document_id, part, found, places)
   values ($1, -17, $2, 0, 1, '{1,2}');
 insert into knowledge.corpora (org_id, version) values ($1, 1);
+insert into platform.long_jobs (org_id, id, event_type, kind, about, arguments, resume, requested_by_name,
+    created_at, updated_at)
+  values ($1, $2, 'conversations_job_advanced', 'export_conversations', 'All', '{"a": 1}', '{"parts": 1}',
+    'Ana', now(), now());
+insert into platform.long_job_problems (org_id, job_id, number, subject, reason)
+  values ($1, $2, 1, 'Line', 'bad');
+insert into conversations.job_parts (org_id, job_id, number, first_line, lines, size_bytes, sha256, content)
+  values ($1, $2, 0, 1, 1, 2, '\\x00ff', '\\x1f8b00');
 insert into platform.deliveries (org_id, cursor, consumer_group, lane, event_created_at, attempts,
     leased_until, lease_token)
   select $1, 1, 'somebody', 'bulk', created_at, 1, now() + interval '1 hour', $2
