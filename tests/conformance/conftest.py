@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from dana.platform.broker import binding as binding_module
 from dana.platform.bus import Binding, pace
 from dana.platform.local.postgres import start_postgres
+from dana.platform.local.rabbitmq import RabbitMQ, start_rabbitmq
 from dana.platform.migrations import migrate
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
@@ -23,8 +25,19 @@ def binding_name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
+def broker(binding_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ | None]:
+    """The binding's broker, if it has one."""
+    if binding_name != "rabbitmq":
+        yield None
+        return
+    running = start_rabbitmq(tmp_path_factory.mktemp("rabbitmq"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
 async def settings(
-    servers: Settings, binding_name: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Settings, binding_name: str, broker: RabbitMQ | None, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Settings]:
     """An installation whose events go through this binding."""
     home = tmp_path_factory.mktemp(f"conformance-{binding_name}")
@@ -32,7 +45,8 @@ async def settings(
         folder.chmod(0o755)
     server = start_postgres(home)
     try:
-        own = replace(servers, database_url=server.dsn)
+        own = replace(servers, database_url=server.dsn, rabbitmq_url=broker.url if broker else "")
+        own = replace(own, pool_size=5)  # some tests have two dozen workers, and the server 300 connections
         await migrate(own)
         await days.furnish(own)
         yield own
@@ -61,6 +75,7 @@ async def binding(settings: Settings, valkey: Valkey) -> AsyncIterator[Binding]:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "FIRST_PAUSE_SECONDS", 0.005)
     monkeypatch.setattr(pace, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(binding_module, "POLL_SECONDS", 0.3)
 
 
 @pytest.fixture

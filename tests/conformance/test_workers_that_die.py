@@ -14,14 +14,13 @@ ShardsOf = Callable[[str], Shards]
 async def test_a_worker_that_is_killed_at_work_costs_nothing_but_time(
     shards_of: ShardsOf, staff: Staff, day: Day
 ) -> None:
-    survivor, victim = await asyncio.gather(staff.hire(), staff.hire())
+    survivor, *victims = await asyncio.gather(*(staff.hire() for _ in range(4)))
     happening = asyncio.create_task(day.happen(shards_of("auth"), 0.05))
-    for _ in range(3):
-        await victim.killed_at_work()
-        victim = await staff.hire()
+    await asyncio.gather(*(victim.killed_at_work() for victim in victims))
+    successor = await staff.hire()
     await happening
     assert await day.end() == day.undisturbed
-    await asyncio.gather(survivor.leave(), victim.leave())
+    await asyncio.gather(survivor.leave(), successor.leave())
 
 
 async def test_the_only_worker_is_killed_and_the_next_one_finds_everything(
