@@ -42,6 +42,8 @@ class Backend(http.server.ThreadingHTTPServer):
         """What happens to all others."""
         self.is_well = True
         """What its probe says."""
+        self.probed = 0
+        """How often that was asked."""
         self.seen: Counter[str] = Counter()
         """How often each method and path came."""
         self.sockets: list[socket.socket] = []
@@ -92,6 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         if self.path in PROBES:
+            self.server.probed += 1
             self._send(200 if self.server.is_well else 503, b"{}")
             return
         body = self._read_body()

@@ -112,21 +112,38 @@ def test_what_exceeds_the_breaker_hears_so_at_once(start: Start, three: list[Bac
     until(lambda: visit.post("/x").status_code == 200)
 
 
-def test_a_broken_process_gets_nothing_for_a_while_and_then_comes_back(
-    start: Start, three: list[Backend]
-) -> None:
-    broken, *well = three
-    policies = {Upstream.WEB: UpstreamPolicy(ejection=Ejection(failures=3, seconds=2, longest_seconds=2))}
+def test_a_broken_process_gets_nothing_however_well_its_probe_is(start: Start, three: list[Backend]) -> None:
+    broken = three[0]
+    policies = {Upstream.WEB: UpstreamPolicy(ejection=Ejection(failures=3, seconds=60, longest_seconds=60))}
     visit = start({Upstream.WEB: three}, routes=EVERYTHING, policies=policies)
-    broken.always = 500  # and its probe says that it is well
-    until(lambda: broken.seen["POST /x"] >= 3 or visit.post("/x").status_code == 0)
+    broken.always = 500
     until(lambda: _all_answer(visit))
-    before = broken.seen["POST /x"]
+    before, probed = broken.seen["POST /x"], broken.probed
+    until(lambda: broken.probed >= probed + 3)
     assert [visit.post("/x").status_code for _ in range(20)] == [200] * 20
     assert broken.seen["POST /x"] == before
+
+
+def test_an_ejected_process_comes_back(start: Start, three: list[Backend]) -> None:
+    broken = three[0]
+    policies = {Upstream.WEB: UpstreamPolicy(ejection=Ejection(failures=3, seconds=1, longest_seconds=1))}
+    visit = start({Upstream.WEB: three}, routes=EVERYTHING, policies=policies)
+    broken.always = 500
+    until(lambda: _all_answer(visit))
+    before = broken.seen["POST /x"]
     broken.always = None
-    until(lambda: broken.seen["POST /x"] > before or visit.post("/x").status_code == 0)
-    assert well[0].seen["POST /x"] > 0
+    until(lambda: visit.post("/x").status_code == 200 and broken.seen["POST /x"] > before)
+
+
+def test_who_breaks_connections_gets_nothing_for_a_while(start: Start, three: list[Backend]) -> None:
+    breaking = three[0]
+    policies = {Upstream.WEB: UpstreamPolicy(ejection=Ejection(failures=3, seconds=60, longest_seconds=60))}
+    visit = start({Upstream.WEB: three}, routes=EVERYTHING, policies=policies)
+    breaking.always = Failure.RESET
+    until(lambda: _all_answer(visit))
+    before = breaking.seen["POST /x"]
+    assert [visit.post("/x").status_code for _ in range(20)] == [200] * 20
+    assert breaking.seen["POST /x"] == before
 
 
 def test_the_last_process_is_never_ejected(start: Start, three: list[Backend]) -> None:

@@ -161,8 +161,7 @@ class Breaker:
 class Ejection:
     """When a process gets nothing for a while although it answers its probe."""
 
-    failures: int = 20  # server errors in a row; a database that fails over makes some in every process
-    breaks: int = 4  # connections refused, reset or timed out in a row
+    failures: int = 10  # in a row: server errors, broken connections, answers that didn't come in time
     seconds: float = 5.0  # the first time; longer each time
     longest_seconds: float = 30.0
     most_percent: int = 50  # so one process alone is never ejected, and of two only one

@@ -69,13 +69,10 @@ def _probe(probe: Probe) -> Config:
 
 def _ejection(ejection: Ejection) -> Config:
     return {
-        "split_external_local_origin_errors": True,
+        # Not split by origin: a connection that opens would forgive the one that broke before it.
         "consecutive_5xx": ejection.failures,
         "enforcing_consecutive_5xx": 100,
-        "consecutive_local_origin_failure": ejection.breaks,
-        "enforcing_consecutive_local_origin_failure": 100,
-        "enforcing_success_rate": 0,  # these compare processes, and few processes can't be compared
-        "enforcing_local_origin_success_rate": 0,
+        "enforcing_success_rate": 0,  # it compares processes, and few processes can't be compared
         "interval": seconds(LOOKS_EVERY_SECONDS),
         "base_ejection_time": seconds(ejection.seconds),
         "max_ejection_time": seconds(ejection.longest_seconds),

@@ -201,9 +201,7 @@ def _probe(probe: Probe) -> Config:
 
 def _ejection(ejection: Ejection) -> Config:
     return {
-        "splitExternalLocalOriginErrors": True,
         "consecutive5XxErrors": ejection.failures,
-        "consecutiveLocalOriginFailures": ejection.breaks,
         "interval": seconds(LOOKS_EVERY_SECONDS),
         "baseEjectionTime": seconds(ejection.seconds),
         "maxEjectionPercent": ejection.most_percent,
