@@ -26,6 +26,7 @@ from dana.platform.pools import Home, Pools, connection_of, finished, give_back
 from dana.platform.positions import Position, Seen, seen
 from dana.platform.replicas import READS, Replicas
 from dana.platform.settings import Settings
+from dana.platform.turns import Turns
 
 MOVE_PATIENCE_SECONDS = 3.0  # an organization is closed for some 20 ms while it moves; longer than a bad case
 MOVE_POLL_SECONDS = 0.004
@@ -50,6 +51,7 @@ class Shards:
         self._homes: dict[str, Home] = {}
         self._homes_read_at = 0.0
         self._movers: dict[OrgId, asyncio.Task[None]] = {}
+        self._turns: dict[str, Turns] = {}
         self.catalog = Catalog(self._pools)
         self.on_commit: list[Committed] = []
 
@@ -167,7 +169,8 @@ class Shards:
         deadline = 0.0
         while True:
             route = await self.route(org_id)
-            async with connection_of(await self.pool(route.shard)) as connection:
+            pool = await self.pool(route.shard)
+            async with self._turns_at(route.shard).turn(org_id), connection_of(pool) as connection:
                 if await _enter(connection, f"{begin}; {_begin_org(org_id, route)}", STALE_ROUTE):
                     yield Tx(connection, org_id, route.shard, actor), connection, route
                     return
@@ -175,6 +178,12 @@ class Shards:
             if time.monotonic() > deadline:
                 raise Unavailable("The organization is being moved; try again.")
             await self._look_up_again(org_id, route)
+
+    def _turns_at(self, shard: str) -> Turns:
+        turns = self._turns.get(shard)
+        if turns is None:
+            turns = self._turns[shard] = Turns(self._settings.pool_size)
+        return turns
 
     async def _look_up_again(self, org_id: OrgId, stale: Route) -> None:
         """Return when the route has changed, or after a pause; all who wait for it share one task."""
