@@ -8,6 +8,7 @@ from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
+from dana.platform.signals import Signals
 from dana.platform.valkey import Valkey
 from dana.services.ai.actions.desk import Desk
 from dana.services.ai.actions.fences import Fences
@@ -45,12 +46,13 @@ class Screen(Ephemera):
 
 
 def make_desk(settings: Settings, shards: Shards, models: ModelServers) -> Desk:
-    """Put a desk together from real parts, but for the knowledge."""
+    """Put a desk together from real parts, but for the knowledge; Valkey is away."""
+    valkey = Valkey(settings.redis_url)
     return Desk(
         shards=shards,
         secrets=settings.secrets,
         knowledge=Shelf(),
-        ephemera=Screen(Fanout(Valkey(settings.redis_url))),
+        ephemera=Screen(Fanout(valkey)),
         models=models,
-        fences=Fences(shards),
+        fences=Fences(shards, Signals(valkey, "fences")),
     )
