@@ -14,6 +14,7 @@ from typing import cast
 import msgspec
 
 from dana.contracts.queries import Knowledge
+from dana.platform.backup.watching import watch as watch_backups
 from dana.platform.broker import binding_of, upkeep_of
 from dana.platform.bus import Binding, PostgresBinding
 from dana.platform.cache import Caches
@@ -126,6 +127,7 @@ async def started(dana: Dana) -> AsyncIterator[None]:
         platform.shards.on_commit.append(platform.fanout.committed)
         platform.shards.on_commit.append(dana.binding.committed)
     jobs = maintenance(dana.platform_shards) + upkeep_of(dana.settings, dana.platform_shards)
+    jobs.append(watch_backups(dana.settings.data_dir))
     upkeep = Scheduler("platform", dana.platform_shards, jobs if dana.has_upkeep else [])
     await upkeep.start()
     begun: list[Running] = []
