@@ -79,7 +79,7 @@ class Fleet:
         self._supervisor = supervisor
         processes = plan.processes()
         self._pool_size = _pool_size(len(processes))
-        self._processes = [self._process(name, services) for name, services in processes.items()]
+        self._processes = [self._one_of(name, services) for name, services in processes.items()]
 
     def write_endpoints(self) -> None:
         """Say where each service is: at its ready processes, or, when there are none, where they will be.
@@ -120,7 +120,7 @@ class Fleet:
             news(process.program.name, f"is replaced after {time.monotonic() - began:.1f} s")
 
     async def _replace(self, old: _Process) -> None:
-        new = self._process(old.program.name, old.services)
+        new = self._one_of(old.program.name, old.services)
         self._processes.insert(self._processes.index(old), new)
         new.is_leaving = True  # until it has become ready, nobody is sent there
 
@@ -152,7 +152,7 @@ class Fleet:
             await asyncio.sleep(FOLLOW_POLL_SECONDS)
         await asyncio.sleep(SETTLE_SECONDS)
 
-    def _process(self, name: str, services: tuple[Upstream, ...]) -> _Process:
+    def _one_of(self, name: str, services: tuple[Upstream, ...]) -> _Process:
         http_port, realtime_port = free_port(), free_port()
         environment = {
             "DANA_HTTP_PORT": str(http_port),
