@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from dana.contracts.events import MemberChanged, MemberJoined, OrganizationCreated
 from dana.contracts.ids import OrgId, UserId, new_id
@@ -263,6 +264,37 @@ async def test_a_database_that_is_away_for_a_while_costs_time_only(
         await admin.close()
         await _persistently(lambda: say(shards, org, "after the cut"))
         await until(lambda: "after the cut" in seen)
+
+
+async def test_an_outage_is_told_once_and_so_is_its_end(
+    shards_of: ShardsOf, binding: Binding, org: OrgId, settings: Settings
+) -> None:
+    shards, seen = shards_of("conversations"), []
+
+    async def consume(tx: Tx, event: OrganizationCreated) -> None:
+        seen.append(event.name)
+
+    admin = await asyncpg.connect(settings.database_url)
+    with capture_logs() as logs:
+        async with running(shards, binding, Consumer(OrganizationCreated, consume)):
+            await admin.execute("alter role dana_conversations nologin")
+            await admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'dana_conversations'"
+            )
+            await until(lambda: count(logs, "claim_failed") >= 2)  # there are two shards
+            await asyncio.sleep(0.5)  # ten polls
+            assert count(logs, "claim_failed") == 2
+            await admin.execute("alter role dana_conversations login")
+            await until(lambda: count(logs, "claim_works_again") == 2)
+            await _persistently(lambda: say(shards, org, "after the outage"))
+            await until(lambda: "after the outage" in seen)
+    await admin.close()
+    assert (count(logs, "claim_failed"), count(logs, "claim_works_again")) == (2, 2)
+
+
+def count(logs: list[Any], event: str) -> int:
+    """Count lines about this group's claims."""
+    return len([line for line in logs if line["event"] == event and line["group"] == GROUP])
 
 
 async def _persistently(act: Callable[[], Awaitable[Any]]) -> None:

@@ -67,11 +67,11 @@ insert into platform.deliveries (org_id, cursor, consumer_group, lane, key, even
   select org_id, cursor, 'stuck-group', 'ai', '{big}', created_at,
          case when n = 1 then now() + interval '1 hour' end
     from (select *, row_number() over (order by cursor) as n
-            from platform.event_log where org_id = '{big}') numbered;
+            from platform.event_log where org_id = '{big}' order by cursor limit 20000) numbered;
 insert into platform.deliveries
   (org_id, cursor, consumer_group, lane, key, event_created_at, available_at, is_waiting)
   select org_id, cursor, 'ripe-group', 'ai', aggregate_id, created_at, now() - interval '1 hour', true
-    from platform.event_log;
+    from platform.event_log limit 20000;
 insert into platform.shares
   select s.consumer_group, s.lane, p.org_id, 1, 1, now()
     from platform.org_placement p, (select distinct consumer_group, lane from platform.deliveries) s;
