@@ -71,6 +71,10 @@ class Staff:
         """Start a scheduler; returns when it waits."""
         return await self._start("timekeeper")
 
+    async def hire_relay(self, moment: str) -> Hand:
+        """Start a relay that will stand still `before` or `after` it publishes."""
+        return await self._start("relaying", moment)
+
     async def _start(self, module: str, *args: str) -> Hand:
         command = (sys.executable, "-m", f"tests.conformance.{module}", *args)
         program = Program("worker", command, lambda: True, environment=self._environment, folder=ROOT)
