@@ -93,6 +93,8 @@ async def test_the_proxy_keeps_an_answer_until_it_changes(
     assert (kept.headers["x-cache"], kept.json()["greeting"]) == ("HIT", "Hello")
     assert kept.headers["cache-control"] == "public, max-age=0, must-revalidate"
     assert "surrogate-key" not in kept.headers, "what is between the proxy and Dana stays there"
+    other_site = await page.get(path, headers={"origin": "https://shop.example"})
+    assert other_site.headers["x-cache"] == "MISS", "the gateway's answer names the site that it lets in"
     again = await page.get(path, headers={"if-none-match": kept.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 

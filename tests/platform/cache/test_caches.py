@@ -119,6 +119,16 @@ async def test_a_change_is_seen_here_at_once_and_elsewhere_when_told(make_caches
     assert source.reads == 2
 
 
+async def test_an_exact_read_needs_nobody_to_have_been_told(make_caches: MakeCaches) -> None:
+    here, there = greetings(await make_caches()), greetings(await make_caches())
+    source = Source()
+    for round_ in range(50):
+        await there.get(ORG, "a", source.load)
+        source.text = str(round_)
+        await here.forget(ORG, "a")
+        assert await there.get(ORG, "a", source.load, is_exact=True) == Greeting(str(round_))
+
+
 @pytest.mark.parametrize("is_own", [True, False])
 async def test_what_was_read_before_a_change_does_not_get_in_after_it(
     make_caches: MakeCaches, *, is_own: bool

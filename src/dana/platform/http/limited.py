@@ -50,6 +50,8 @@ class Counting:
     async def __call__(self, connection: _Connection, handler: BaseRouteHandler) -> None:
         """Count a request; raises Limited, or Unavailable where it may not pass uncounted."""
         weight: Weight = handler.opt.get(_OPTION, _PLAIN)
+        if weight is _PLAIN and "authorization" not in connection.headers:
+            return  # what is public and cheap, such as a widget's settings, is the gateway's to watch
         verdict = await self._limits.take(weight.kind, weight.cost, self._subjects(connection))
         if verdict.standings:
             connection.scope["state"][HEADERS] = headers(verdict.standings)
