@@ -56,6 +56,9 @@ class Case:
     request: bytes
     latencies_us: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    costs_us: list[float] = field(default_factory=list)
+    """Processor time of the proxy for one request; it is the same on a busy machine."""
+    process: "subprocess.Popen[bytes] | None" = None
 
     def result(self) -> dict[str, float | str]:
         """Return the medians of all rounds."""
@@ -65,6 +68,7 @@ class Case:
             "p50_us": round(statistics.median(ordered)),
             "p99_us": round(ordered[int(len(ordered) * 0.99)]),
             "requests_per_second": round(statistics.median(self.rates)),
+            "cpu_us": round(statistics.median(self.costs_us)),
         }
 
 
@@ -138,13 +142,14 @@ async def measure(cases: list[Case], rounds: int, seconds: float, connections: i
     for number in range(rounds):
         for case in cases if number % 2 == 0 else reversed(cases):
             case.latencies_us += [taken / 1000 for taken in await drive(case, 1, seconds)]
-            began = time.perf_counter()
+            began, spent = time.perf_counter(), _spent_us(case.process)
             taken = await drive(case, connections, seconds)
             case.rates.append(len(taken) / (time.perf_counter() - began))
+            case.costs_us.append((_spent_us(case.process) - spent) / len(taken))
 
 
 @contextmanager
-def running(program: Program, core: int) -> Iterator[None]:
+def running(program: Program, core: int) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a program on one core."""
     log = program.folder / f"{program.name}.log"
     with log.open("wb") as output:
@@ -152,7 +157,7 @@ def running(program: Program, core: int) -> Iterator[None]:
     try:
         wait_until_ready(program, process, log)
         _pin(process, core)
-        yield
+        yield process
     finally:
         stop(program, process)
 
@@ -245,26 +250,41 @@ def run(rounds: int, seconds: float, connections: int) -> list[dict[str, float |
         ports = {"direct": behind, "envoy": gateway.port, "nginx": plain}
         cases = [Case(name, port, head) for name, port in ports.items()]
         with (
-            running(nginx_program(folder, "server", behind, server_location()), LOAD_CORE),
-            running(replace(envoy_program(gateway), name="envoy"), PROXY_CORE),
-            running(nginx_program(folder, "proxy", plain, proxy_location(behind)), PROXY_CORE),
+            running(nginx_program(folder, "server", behind, server_location()), LOAD_CORE) as server,
+            running(replace(envoy_program(gateway), name="envoy"), PROXY_CORE) as proxy,
+            running(nginx_program(folder, "proxy", plain, proxy_location(behind)), PROXY_CORE) as peer,
         ):
+            for case, process in zip(cases, (server, proxy, peer), strict=True):
+                case.process = process
             _pin(None, LOAD_CORE)
             uvloop.run(measure(cases, rounds, seconds, connections))
         return [case.result() for case in cases]
 
 
 def _pin(process: "subprocess.Popen[bytes] | None", core: int) -> None:
-    """Keep a process and its children's threads on one core, where there are several."""
+    """Keep a process with its children, or this one, on one core, where there are several."""
     if (os.cpu_count() or 1) <= LOAD_CORE:
         return
-    if process is None:
-        os.sched_setaffinity(0, {core})
-        return
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    for pid in (process.pid, *map(int, children)):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
+    for pid in _family(process) if process else [0]:
+        threads = Path(f"/proc/{pid}/task").iterdir() if pid else [Path("0")]
+        for thread in threads:
             os.sched_setaffinity(int(thread.name), {core})
+
+
+def _family(process: "subprocess.Popen[bytes]") -> list[int]:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [process.pid, *map(int, children)]
+
+
+def _spent_us(process: "subprocess.Popen[bytes] | None") -> float:
+    """Return the processor time of a process and its children so far."""
+    if process is None:
+        return 0.0
+    ticks = 0
+    for pid in _family(process):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks * 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
 def _listens(port: int) -> bool:

@@ -148,7 +148,7 @@ def test_an_answer_that_takes_too_long_is_given_up(start: Start, people: People,
     try:
         for method, headers in (("GET", {}), ("POST", {}), ("POST", KEY)):
             one.seen.clear()
-            answer = visit.client.request(method, "/slow", headers=headers)
+            answer = visit.client.request(method, "/slow", headers=headers, timeout=10)
             assert answer.status_code == 504
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["type"] == "urn:dana:problem:unavailable"
