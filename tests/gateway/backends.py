@@ -44,6 +44,10 @@ class Backend(http.server.ThreadingHTTPServer):
         """What its probe says."""
         self.probed = 0
         """How often that was asked."""
+        self.says: dict[str, str] = {}
+        """Headers of its answers."""
+        self.fills = 0
+        """How many bytes an answer has besides."""
         self.seen: Counter[str] = Counter()
         """How often each method and path came."""
         self.sockets: list[socket.socket] = []
@@ -109,6 +113,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             headers = {name.lower(): text for name, text in self.headers.items()}
             told = {"by": self.server.name, "path": self.path, "headers": headers, "body_bytes": len(body)}
+            if self.server.fills:
+                told["filling"] = "x" * self.server.fills
             assert isinstance(happens, int)
             self._send(happens, b"" if self.command == "HEAD" else json.dumps(told).encode())
 
@@ -131,6 +137,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
+        for name, text in self.server.says.items():
+            self.send_header(name, text)
         self.end_headers()
         self.wfile.write(content)
 

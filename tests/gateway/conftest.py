@@ -113,4 +113,6 @@ def well_again(backends: dict[Upstream, Backend]) -> None:
         backend.planned.clear()
         backend.always = None
         backend.is_well = True
+        backend.says.clear()
+        backend.fills = 0
         backend.seen.clear()

@@ -7,7 +7,9 @@ import jwt
 import pytest
 
 from dana.contracts.ids import OrgId
-from tests.gateway.conftest import People
+from dana.platform.gateway.model import Limit, Limits, Upstream
+from tests.gateway.backends import Backend
+from tests.gateway.conftest import GENEROUS, People, Start
 from tests.gateway.stands import Visit
 
 PROBLEM = "application/problem+json"
@@ -100,6 +102,23 @@ def test_services_learn_the_address_from_the_gateway_only(dana: Visit) -> None:
     spoofed = {"x-client-address": "6.6.6.6", "x-forwarded-for": "6.6.6.6", "x-real-ip": "6.6.6.6"}
     headers = dana.get("/", headers=spoofed).json()["headers"]
     assert headers["x-client-address"] == "127.0.0.1"
+
+
+def test_proxies_in_front_are_believed_as_many_as_there_are(
+    start: Start, backends: dict[Upstream, Backend]
+) -> None:
+    behind_one = start({Upstream.WEB: [backends[Upstream.WEB]]}, trusted_proxies=1)
+    chain = {"x-forwarded-for": "6.6.6.6, 203.0.113.7"}
+    headers = behind_one.get("/", headers=chain).json()["headers"]
+    assert headers["x-client-address"] == "203.0.113.7", "what the proxy says, not what the client told it"
+
+
+def test_limits_count_the_address_that_the_proxy_tells(start: Start) -> None:
+    limits = Limits(Limit(1, 5), GENEROUS.user, GENEROUS.organization)
+    behind_one = start({}, trusted_proxies=1, limits=limits)
+    here, there = ({"x-forwarded-for": address} for address in ("203.0.113.7", "203.0.113.8"))
+    assert 429 in [behind_one.get("/", headers=here).status_code for _ in range(12)]
+    assert behind_one.get("/", headers=there).status_code == 503, "it passed; only nobody is behind"
 
 
 def test_tokens_in_a_query_count_only_for_sockets(dana: Visit, people: People) -> None:

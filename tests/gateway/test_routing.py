@@ -123,6 +123,23 @@ def test_every_answer_carries_security_headers_and_a_request_id(dana: Visit, pat
     assert not [name for name in headers if name.startswith("x-envoy")]
 
 
+def test_large_answers_are_compressed_and_still_found_unchanged(
+    dana: Visit, backends: dict[Upstream, Backend]
+) -> None:
+    web = backends[Upstream.WEB]
+    web.says, web.fills = {"etag": '"abc"', "cache-control": "no-cache"}, 10_000
+    answer = dana.get("/widget.js", headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["etag"] == 'W/"abc"', "weak, because the bytes differ"
+    plain = dana.get("/widget.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.headers["etag"] == '"abc"'
+    asked = dana.get("/widget.js", headers={"if-none-match": 'W/"abc"'}).json()
+    assert asked["headers"]["if-none-match"] == 'W/"abc"'
+    web.fills = 100
+    assert "content-encoding" not in dana.get("/x", headers={"accept-encoding": "gzip"}).headers
+
+
 def test_the_log_is_json_without_queries_and_tokens(dana: Visit, people: People) -> None:
     token = people.member()["authorization"]
     dana.get("/invite/in-the-link")

@@ -138,5 +138,6 @@ def _compression() -> Config:
         "response_direction_config": {
             "common_config": {"min_content_length": SMALLEST_COMPRESSED_BYTES},
             "disable_on_etag_header": False,
+            "weaken_etag_on_compress": True,  # or it would be taken away, and nothing found unchanged
         },
     }

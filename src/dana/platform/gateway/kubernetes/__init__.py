@@ -8,6 +8,7 @@ What these can't say, and what follows from it:
 - That an ejected process stays ejected although its probe is well, the longest ejection, an upper bound for
   what a sticky process gets above the mean, and which process is asked after a failure.
 - The largest size and number of headers, and how long they may take to arrive: Envoy Gateway's own apply.
+- The ETag of what is compressed on the way is lost there, and with it the answer "not modified".
 - Two hosts in one request are refused with nothing but the status.
 """
 
