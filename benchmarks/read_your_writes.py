@@ -47,18 +47,19 @@ async def main() -> None:
         stack.callback(copy.stop)
         both = ",".join([*hosts(primary.dsn), *hosts(copy.dsn)])
         dsn = address(primary.dsn, database="postgres", host=both)
-        async with running({"DANA_DATABASE_URL": dsn}) as (url, _):
-            print(json.dumps(await _measure(url, address(copy.dsn, database="postgres"), arguments.seconds)))
+        async with running({"DANA_DATABASE_URL": dsn}) as (url, data):
+            replica = address(copy.dsn, database="postgres")
+            print(json.dumps(await _measure(url, _metrics(data), replica, arguments.seconds)))
 
 
-async def _measure(url: str, replica: str, seconds: float) -> dict[str, float | int]:
+async def _measure(url: str, metrics: str, replica: str, seconds: float) -> dict[str, float | int]:
     limits = httpx.Limits(max_connections=4 * AGENTS)
     async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits) as http:
         token, conversations = await furnish(http, AGENTS)
         await asyncio.sleep(2)  # the sampler has met the replica by then
-        before = await _reads(http)
+        before = await _reads(http, metrics)
         with_token = await _half(http, token, conversations, replica, seconds, carries_positions=True)
-        after = await _reads(http)
+        after = await _reads(http, metrics)
         without = await _half(http, token, conversations, replica, seconds, carries_positions=False)
     served = {source: after.get(source, 0) - before.get(source, 0) for source in ("replica", "primary")}
     for found in with_token.stale[:5]:
@@ -113,8 +114,16 @@ async def _half(
     return tally
 
 
-async def _reads(http: httpx.AsyncClient) -> dict[str, float]:
-    text = (await http.get("/metrics")).text
+def _metrics(data: Path) -> str:
+    """Return where the services tell their numbers: not through the gateway."""
+    written = json.loads((data / "gateway" / "endpoints-conversations.json").read_text())
+    (endpoint,) = written["resources"][0]["endpoints"][0]["lb_endpoints"]
+    there = endpoint["endpoint"]["address"]["socket_address"]
+    return f"http://{there['address']}:{there['port_value']}/metrics"
+
+
+async def _reads(http: httpx.AsyncClient, metrics: str) -> dict[str, float]:
+    text = (await http.get(metrics)).text
     found: dict[str, float] = {}
     for source, count in _READS.findall(text):
         found[source] = found.get(source, 0.0) + float(count)

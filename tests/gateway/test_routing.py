@@ -61,8 +61,10 @@ def test_what_only_begins_alike_is_something_else(dana: Visit, people: People, p
     assert dana.by(path, headers=people.member()) == by[path]
 
 
-@pytest.mark.parametrize("path", ["/internal", "/internal/", "/internal/knowledge", "/x/../internal/a"])
-def test_what_services_ask_each_other_is_closed(
+@pytest.mark.parametrize(
+    "path", ["/internal", "/internal/", "/internal/knowledge", "/x/../internal/a", "/metrics"]
+)
+def test_what_is_for_services_and_operators_is_closed(
     dana: Visit, people: People, backends: dict[Upstream, Backend], path: str
 ) -> None:
     answer = dana.client.send(_as_it_is(dana, "POST", path, people.member()))

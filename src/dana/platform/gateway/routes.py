@@ -6,8 +6,8 @@ UPLOAD_BYTES = 26 * MIB  # 25 MiB for a document, the rest for the multipart fra
 MESSAGE_BYTES = 256 * KIB
 SMALL_BYTES = 64 * KIB
 
-CLOSED_PATHS = ("/internal",)
-"""What services ask each other."""
+CLOSED_PATHS = ("/internal", "/metrics")
+"""What services ask each other, and what they tell the people who run them."""
 SECRET_PATHS = ("/invite", "/api/v1/auth/invitations")
 """Invitations: the link is the proof."""
 
