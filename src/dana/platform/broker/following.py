@@ -6,6 +6,7 @@ Cursors have no gaps: what a stream doesn't have any more, or has lost, is read 
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 
 import structlog
 
@@ -77,11 +78,12 @@ class _Following:
         with outages_are_problems():
             await pool.execute(_MAKE_PLACE, self._reader, self._partition)
             place = int(await pool.fetchval(_PLACE, self._reader, self._partition))
-        async for some in _in_batches(read(self._connection, self._partition, place)):
-            events = [event for event in some if event.offset >= place]
-            if events:
-                await self._apply(apply, place, events)
-                place = events[-1].offset + 1
+        async with aclosing(_in_batches(read(self._connection, self._partition, place))) as batches:
+            async for some in batches:
+                events = [event for event in some if event.offset >= place]
+                if events:
+                    await self._apply(apply, place, events)
+                    place = events[-1].offset + 1
 
     async def _apply(self, apply: Apply, place: int, events: list[StreamedEvent]) -> None:
         pool = await self._shards.catalog.pool()
