@@ -18,6 +18,7 @@ from dana.platform.shards import Shards
 MOST_ACTIVE = 20  # of one organization; whoever asks for more is told to wait
 MOST_PROBLEMS = 1_000  # are kept of one job; more are only counted
 MAX_KEY_CHARACTERS = 255
+MAX_REASON_CHARACTERS = 1_000
 KEPT = timedelta(days=90)  # a job that has ended is listed for so long
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
@@ -132,10 +133,16 @@ async def add(tx: Tx, event: str, asked: Request) -> tuple[LongJob, bool]:
 
 async def find(tx: Tx, job_id: LongJobId) -> LongJob:
     """Read a job; raises Missing."""
-    row = await tx.fetchrow(f"select {_JOB} from platform.long_jobs where id = $1", job_id)
-    if row is None:
+    job = await look_up(tx, job_id)
+    if job is None:
         raise Missing("There is no such job.")
-    return _job(row)
+    return job
+
+
+async def look_up(tx: Tx, job_id: LongJobId) -> LongJob | None:
+    """Read a job, which may be gone."""
+    row = await tx.fetchrow(f"select {_JOB} from platform.long_jobs where id = $1", job_id)
+    return _job(row) if row else None
 
 
 async def lock(tx: Tx, job_id: LongJobId) -> LongJob | None:
@@ -193,7 +200,7 @@ async def advance(tx: Tx, job: LongJob, chunk: Advance) -> LongJobView:
         await tx.executemany(
             "insert into platform.long_job_problems (job_id, number, subject, reason)"
             " values ($1, $2, $3, $4)",
-            [(job.view.id, one.number, one.subject, one.reason) for one in kept],
+            [(job.view.id, one.number, _storable(one.subject), _storable(one.reason)) for one in kept],
         )
     row = await tx.fetchrow(
         _ADVANCE,
@@ -241,6 +248,11 @@ def _job(row: asyncpg.Record) -> LongJob:
 
 def _view(row: Any) -> LongJobView:
     return LongJobView(**{**row, "state": JobState(row["state"])})
+
+
+def _storable(said: str) -> str:
+    """Shorten what may quote a file, and take out the one character that can't be stored."""
+    return said.replace("\0", "\N{REPLACEMENT CHARACTER}")[:MAX_REASON_CHARACTERS]
 
 
 def _text(value: Any) -> str | None:

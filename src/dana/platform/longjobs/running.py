@@ -20,7 +20,7 @@ from dana.platform.longjobs.records import Advance, LongJob, Request
 from dana.platform.shards import Shards
 
 LAST_ATTEMPT = 6  # one chunk is tried so often, over about a minute; before the bus would lay the event aside
-REST = 2.0  # times as long as a chunk took: a job takes a third of one connection, less when all is slow
+REST = 4.0  # times as long as a chunk took: a job takes a fifth of one connection, less when all is slow
 LONGEST_REST_SECONDS = 1.0
 TIDIED_AT_ONCE = 100
 
@@ -100,13 +100,14 @@ class LongJobs:
         prepared = None
         if kind.prepare is not _nothing:
             async with self._shards.read(org_id) as tx:
-                job = await records.find(tx, seen.id)
-            if _is_current(job, seen):
-                prepared = await kind.prepare(org_id, job)
+                job = await records.look_up(tx, seen.id)
+            if job is None or not _is_current(job, seen):
+                return
+            prepared = await kind.prepare(org_id, job)
         async with self._shards.tx(org_id, _requester(seen)) as tx:
             locked = await records.lock(tx, seen.id)
             if locked is None or not _is_current(locked, seen):
-                return  # it was cancelled, or this chunk is done already
+                return  # it was cancelled, or this chunk has been done already
             advance = await kind.chunk(tx, locked, prepared)
             view = await records.advance(tx, locked, advance)
             tx.emit(self._event(job=view), None if advance.is_finished else _after_a_rest(began))

@@ -3,7 +3,7 @@
 One JSON object a line. A conversation's line comes before the lines of its messages.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -13,6 +13,7 @@ from dana.platform.errors import Invalid
 from dana.services.conversations.models import checks
 
 MAX_EXTERNAL_ID_CHARACTERS = 200
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # whatever is older is a mistake, such as a zero
 CLOCKS_DIFFER = timedelta(days=1)  # a file may come from a machine whose clock is wrong, or of another zone
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -106,8 +107,8 @@ def parsed(raw: bytes, now: datetime) -> Line:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"This is not JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
     _checked_id(line.external_id)
-    if line.created_at > now + CLOCKS_DIFFER:
-        raise Invalid("`created_at` lies in the future.")
+    if not EARLIEST <= line.created_at <= now + CLOCKS_DIFFER:
+        raise Invalid("`created_at` lies in the future, or before 1970.")
     if isinstance(line, MessageLine):
         _checked_id(line.conversation_external_id)
         checks.checked_text(line.text)
