@@ -57,6 +57,19 @@ async def test_an_event_that_is_due_later_is_logged_at_once_and_delivered_then(
     assert seen[1][1] >= due
 
 
+async def test_what_is_meant_for_later_is_no_old_backlog(
+    shards_of: ShardsOf, binding: Binding, org: OrgId
+) -> None:
+    shards = shards_of("conversations")
+    pool = await shards.pool((await shards.route(org)).shard)
+    await pool.execute("select platform.subscribe('reminding', '{organization_created}', '{live}')")
+    async with shards.tx(org, SYSTEM) as tx:
+        tx.emit(OrganizationCreated(name="in an hour"), due=datetime.now(UTC) + timedelta(hours=1))
+    [waiting] = await pool.fetch("select * from platform.backlog() where consumer_group = 'reminding'")
+    assert (waiting["deliveries"], waiting["state"], waiting["oldest_seconds"]) == (1, "ready", 0)
+    await pool.execute("select platform.subscribe('reminding', '{}', '{}')")
+
+
 async def test_a_consumers_delay_keeps_the_order_of_each_key(
     shards_of: ShardsOf, binding: Binding, org: OrgId
 ) -> None:
