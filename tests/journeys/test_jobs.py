@@ -15,6 +15,7 @@ from tests.journeys.scene import Scene
 
 CONVERSATIONS = 250
 TOO_MANY = 40_000  # takes so long that one can cancel it, on any machine
+A_WHILE_MS = 120_000  # a job rests between its chunks
 WHEN = "2020-01-01T00:00:00Z"
 
 
@@ -73,7 +74,7 @@ async def test_conversations_come_in_go_out_and_are_deleted_under_ones_eyes(
     lines = [line for n in range(CONVERSATIONS) for line in (conversation(n), message(n))]
     await imports(agent, written(tmp_path, "old.jsonl", [*lines[:2], {"type": "riddle"}, *lines[2:]]))
     coming = row(agent, "import")
-    await expect(coming).to_have_attribute("data-state", "done")
+    await expect(coming).to_have_attribute("data-state", "done", timeout=A_WHILE_MS)
     await expect(coming).to_contain_text(f"{2 * CONVERSATIONS + 1} lines read")
     await coming.get_by_role("button", name="1 problem").click()
     await expect(page.get_by_role("list", name="Problems")).to_contain_text("Line 3")
@@ -85,7 +86,7 @@ async def test_conversations_come_in_go_out_and_are_deleted_under_ones_eyes(
     form = await starts(agent, "Export conversations…")
     await form.get_by_role("button", name="Export").click()
     out = row(agent, "export")
-    await expect(out).to_have_attribute("data-state", "done")
+    await expect(out).to_have_attribute("data-state", "done", timeout=A_WHILE_MS)
     await agent.finds_the_page_accessible()
     text = gzip.decompress(await _downloads(agent, out, "Download"))
     manifest = json.loads(await _downloads(agent, out, "Manifest"))
@@ -100,6 +101,7 @@ async def test_conversations_come_in_go_out_and_are_deleted_under_ones_eyes(
     await expect(form.get_by_role("button", name="Delete", exact=True)).to_be_disabled()
     await form.get_by_label("I want these conversations to be gone").check()
     await form.get_by_role("button", name="Delete", exact=True).click()
+    await expect(row(agent, "delete")).to_have_attribute("data-state", "done", timeout=A_WHILE_MS)
     await expect(row(agent, "delete")).to_contain_text(f"{CONVERSATIONS} conversations deleted")
     await expect(colleague.page.locator("[data-conversation]")).to_have_count(0)
     assert await scene.conversations() == []
@@ -130,7 +132,7 @@ async def test_all_documents_are_indexed_again(agent: Agent, scene: Scene) -> No
     await agent.presses("Re-index")
     await agent.presses("Index again")
     again = agent.page.locator("[data-job=reindex_knowledge]")
-    await expect(again).to_have_attribute("data-state", "done")
+    await expect(again).to_have_attribute("data-state", "done", timeout=A_WHILE_MS)
     await expect(again).to_contain_text("10 documents indexed")
     await agent.goes_to("Knowledge")
     await agent.sees_all_searchable()
