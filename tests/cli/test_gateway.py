@@ -65,13 +65,18 @@ def test_a_gateway_is_drained_and_taken_back(tmp_path: Path) -> None:
     jwks = {name: keys.jwks(name) for name in (MEMBER_ISSUER, VISITOR_ISSUER)}
     model = replace(dana_gateway(jwks), port=free_port(), folder=folder, tls=None)
     with listening("web") as (web,):
-        visit = Visit(EnvoyStand.start(model, {Upstream.WEB: [web]}, None))
+        stand = EnvoyStand.start(model, {Upstream.WEB: [web]}, None)
+        visit, is_alive = Visit(stand), stand.program.is_alive
+        assert is_alive
         try:
             ran = dana("drain", "--wait", "5", "--data", str(tmp_path))
             assert json.loads(ran.stdout) == {"draining": True, "under_way": 0}
             until(lambda: visit.get(PROBE_PATH).status_code == 503)
+            assert is_alive(), "or whoever watches it would kill it"
+            assert not stand.program.is_ready()
             assert json.loads(dana("resume", "--data", str(tmp_path)).stdout) == {"draining": False}
             until(lambda: visit.get(PROBE_PATH).status_code == 200)
         finally:
             visit.client.close()
-            visit.stand.stop()
+            stand.stop()
+        assert not is_alive()

@@ -30,7 +30,8 @@ def envoy_program(gateway: Gateway) -> Program:
     return Program(
         name="gateway",
         command=(str(find_envoy()), "-c", configuration.name, *options),
-        is_ready=lambda: _answers(host, gateway.port, by_tls=gateway.tls is not None),
+        is_ready=lambda: _answer(gateway, host) == HTTPStatus.OK,
+        is_alive=lambda: _answer(gateway, host) is not None,  # also while it drains
         folder=gateway.folder,
         stop_seconds=5.0,
     )
@@ -95,18 +96,18 @@ def _tell(gateway: Gateway, method: str, what: str) -> str:
         os.close(folder)
 
 
-def _answers(host: str, port: int, *, by_tls: bool) -> bool:
-    """Look whether it answers; whether its certificate suits this name isn't the question."""
+def _answer(gateway: Gateway, host: str) -> int | None:
+    """Return what it says of itself; whether its certificate suits this name isn't the question."""
     connection = (
-        http.client.HTTPSConnection(host, port, timeout=PROBE_SECONDS, context=_trusting())
-        if by_tls
-        else http.client.HTTPConnection(host, port, timeout=PROBE_SECONDS)
+        http.client.HTTPSConnection(host, gateway.port, timeout=PROBE_SECONDS, context=_trusting())
+        if gateway.tls
+        else http.client.HTTPConnection(host, gateway.port, timeout=PROBE_SECONDS)
     )
     try:
         connection.request("GET", PROBE_PATH)
-        return connection.getresponse().status == HTTPStatus.OK
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 
