@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client import REGISTRY
 
-import dana.app  # noqa: F401 - importing them registers every metric
-import dana.services.placement.service  # noqa: F401 - the same
+import dana.app
+import dana.services.placement.service  # noqa: F401 - importing both registers every metric
 from dana.platform.local.programs import find_program
 
 ROOT = Path(__file__).parents[2]
