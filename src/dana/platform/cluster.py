@@ -38,6 +38,8 @@ class Servers(Protocol):
     """Where commands go."""
 
     is_cluster: bool
+    addresses: list[Address]
+    """All that is known of where servers are; grows and shrinks with a cluster."""
 
     async def start(self, wait_seconds: float) -> None:
         """Connect and stay connected; returns after this long in any case."""
@@ -64,7 +66,7 @@ def servers(
 
 
 class Single:
-    """One server. With several addresses, whichever of them answers."""
+    """One server."""
 
     is_cluster = False
 
@@ -75,7 +77,8 @@ class Single:
         on_connected: Callable[[Connection], None],
         on_lost: Callable[[], None] | None,
     ) -> None:
-        self._link = Link(target, target.addresses, on_push, on_connected, on_lost)
+        self.addresses = list(target.addresses)
+        self._link = Link(target, self.addresses, on_push, on_connected, on_lost)
 
     async def start(self, wait_seconds: float) -> None:
         """Connect and stay connected."""
@@ -119,7 +122,8 @@ class Cluster:
         self._is_known = asyncio.Event()
         self._learner: asyncio.Task[None] | None = None
         # Any server knows the map, so this connection leads to any that answers.
-        self._door = Link(target, target.addresses, lambda _: None, lambda _: self._is_doubtful.set())
+        self.addresses = list(target.addresses)
+        self._door = Link(target, self.addresses, lambda _: None, lambda _: self._is_doubtful.set())
 
     async def start(self, wait_seconds: float) -> None:
         """Read the map, connect to all primaries, and follow what changes."""
@@ -223,7 +227,7 @@ class Cluster:
         if not primaries:
             return
         self._owners = owners
-        self._door.addresses = list(dict.fromkeys([*self._target.addresses, *primaries, *replicas]))
+        self.addresses[:] = dict.fromkeys([*self._target.addresses, *primaries, *replicas])
         for address in primaries - self._links.keys():
             self._link(address)
         await asyncio.gather(*(self._links[address].start(0) for address in primaries))

@@ -68,7 +68,7 @@ class Target:
             addresses=tuple(_address(each) for each in listed.split(",")),
             greeting=tuple(greeting),
             is_secure=scheme in ("rediss", "valkeys"),
-            is_cluster=kind == "cluster",
+            is_cluster=kind == "cluster" or "," in listed,
         )
 
 

@@ -62,7 +62,8 @@ class Valkey:
         """Whether keys lie on several servers, so that only those with the same tag can be used together."""
         self._subscriptions: dict[bytes, _Subscription] = {}
         self._commands = servers(self.target, self._ignore, self._ignore)
-        self._feeds = Link(self.target, self.target.addresses, self._take_push, self._subscribe_again)
+        # Any server of a cluster passes on what is published at any other.
+        self._feeds = Link(self.target, self._commands.addresses, self._take_push, self._subscribe_again)
 
     @property
     def is_connected(self) -> bool:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from dana.platform.cluster import slot_of
+from dana.platform.cluster import Cluster, slot_of
 from dana.platform.errors import Unavailable
 from dana.platform.limits import Limits, Per
 from dana.platform.resp import Address, Target
@@ -36,6 +36,8 @@ def test_an_address_names_servers_login_and_kind() -> None:
     assert (target.is_cluster, target.is_secure) == (True, True)
     assert target.greeting[0] == ("HELLO", "3", "AUTH", "ana", "p@ss")
     assert Target.parse("redis://localhost/3").greeting[-1] == ("SELECT", "3")
+    assert Target.parse("valkey://one,two").is_cluster
+    assert not Target.parse("valkey://one").is_cluster
 
 
 async def test_every_key_is_found_on_whichever_server_has_it(six: Six) -> None:
@@ -112,3 +114,33 @@ async def _kill_a_primary(six: Six, client: Valkey) -> None:
 async def _is_on(port: int, client: Valkey, key: str) -> bool:
     connection = client._commands.connection(key.encode())
     return connection is not None and connection.peer.port == port
+
+
+async def test_subscriptions_outlive_all_servers_that_the_address_names(six: Six) -> None:
+    client, other = Valkey(six.url), Valkey(six.url)
+    assert await client.start()
+    assert await other.start()
+    heard: list[bytes] = []
+    gaps: list[bool] = []
+    try:
+        assert await client.subscribe("room", heard.append, lambda: gaps.append(True))
+        for node in six.nodes[:2]:  # those of the address; their replicas take over
+            node.process.kill()
+            node.process.wait()
+            async with asyncio.timeout(30):
+                while any(owner == ("127.0.0.1", node.port) for owner in _owners(other)):
+                    await asyncio.sleep(0.05)
+        async with asyncio.timeout(30):
+            while b"hello" not in heard:
+                other.send("PUBLISH", "room", "hello")
+                await asyncio.sleep(0.05)
+        assert gaps, "somebody has to know that messages may be missing"
+    finally:
+        await client.stop()
+        await other.stop()
+
+
+def _owners(client: Valkey) -> set[Address | None]:
+    commands = client._commands
+    assert isinstance(commands, Cluster)
+    return set(commands._owners)
