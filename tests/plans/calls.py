@@ -172,9 +172,9 @@ CHOICES = [
 
 
 async def _every_choice(tx: Tx, c: Cast) -> None:
-    for choice, inbox_id in itertools.product(CHOICES, (None, c.inbox_id)):
-        chosen = msgspec.structs.replace(choice, inbox_id=inbox_id)
-        await talk.count_chosen(tx, chosen)
+    long_ago = NOW - timedelta(days=30)
+    for status, inbox_id in ((Status.RESOLVED, None), (Status.OPEN, c.inbox_id), (None, c.inbox_id)):
+        await talk.count_chosen(tx, Choice(status=status, inbox_id=inbox_id, quiet_since=long_ago))
 
 
 async def _every_deletion(tx: Tx, c: Cast) -> None:

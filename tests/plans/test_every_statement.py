@@ -55,7 +55,7 @@ MAY_READ_MORE = {
         5_000,
         "all documents of an organization, once after each change of its knowledge",
     ),
-    "count_chosen": (1_000_000, "the conversations that a deletion will delete, once, in its first chunk"),
+    "count_chosen": (1_200_000, "the conversations that a deletion will delete, once, in its first chunk"),
     "count_terms": (10_000, "a row for each document that has one of the question's terms"),
     "best_by_terms": (10_000, "the same: a score is a sum over all places of the terms"),
 }
