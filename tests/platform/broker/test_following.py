@@ -141,3 +141,32 @@ async def test_what_a_stream_has_lost_is_read_from_the_log(
     await publisher.publish(outgoing(org, range(6, 7)))  # 3, 4 and 5 never got there
     assert await until_seen(catalog, name, 6) == [1, 2, 3, 4, 5, 6]
     await reader.stop()
+
+
+async def test_of_two_who_apply_the_same_at_once_one_is_taken_back(
+    catalog: asyncpg.Connection, connection: Connection, publisher: Publisher, shards: Shards
+) -> None:
+    org_id, name = OrgId(new_id()), f"reader {new_id()}"
+    slow, fast, may_end = Reader(name, org_id), Reader(name, org_id), asyncio.Event()
+    note = slow.note
+
+    async def note_slowly(tx: CatalogTx, events: list[StreamedEvent]) -> None:
+        await note(tx, events)
+        await may_end.wait()
+
+    slow.note = note_slowly  # type: ignore[method-assign]
+    await publisher.publish(outgoing(org_id, range(1, 6)))
+    slow.start(connection, shards)
+    fast.start(connection, shards)
+    async with asyncio.timeout(30):
+        while not await catalog.fetchval(
+            "select count(*) from pg_stat_activity"
+            " where wait_event_type = 'Lock' and query like '%stream_offsets%'"
+        ):
+            await asyncio.sleep(0.02)
+    may_end.set()
+    assert await until_seen(catalog, name, 5) == [1, 2, 3, 4, 5]
+    await publisher.publish(outgoing(org_id, range(6, 8)))
+    assert await until_seen(catalog, name, 7) == [1, 2, 3, 4, 5, 6, 7]
+    await slow.stop()
+    await fast.stop()
