@@ -11,6 +11,7 @@ from dana.contracts.events import EVENTS_BY_TYPE
 from dana.contracts.ids import LongJobId, OrgId
 from dana.contracts.views import JobState
 from dana.platform import longjobs
+from dana.platform.bus import pace
 from dana.platform.database import Tx
 from dana.platform.errors import Conflict, Missing, Unavailable
 from dana.platform.longjobs.running import LAST_ATTEMPT
@@ -194,3 +195,7 @@ async def test_a_short_job_does_not_wait_for_a_long_one_of_others(
         for of, job in ((org, first), (other_org, second)):
             async with shards.tx(of, ANA) as tx:
                 await longjobs.cancel(tx, job.id)
+
+
+def test_a_job_fails_before_its_delivery_is_laid_aside() -> None:
+    assert LAST_ATTEMPT < pace.MAX_ATTEMPTS

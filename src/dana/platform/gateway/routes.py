@@ -58,16 +58,20 @@ CONVERSATIONS = (
         body_bytes=MESSAGE_BYTES,
         honours_keys=True,
     ),
-    *(
-        Route(
-            f"/api/v1/conversations/{name}",
-            Upstream.CONVERSATIONS,
-            auth=Auth.MEMBER,
-            body_bytes=SMALL_BYTES,
-            timeout_seconds=120,  # the file of an export may be large, and the line slow
-            honours_keys=True,
-        )
-        for name in ("deletions", "exports")
+    Route(
+        "/api/v1/conversations/deletions",
+        Upstream.CONVERSATIONS,
+        auth=Auth.MEMBER,
+        body_bytes=SMALL_BYTES,
+        honours_keys=True,
+    ),
+    Route(
+        "/api/v1/conversations/exports",
+        Upstream.CONVERSATIONS,
+        auth=Auth.MEMBER,
+        body_bytes=SMALL_BYTES,
+        timeout_seconds=600,  # the file of an export may be large, and the line slow
+        honours_keys=True,
     ),
     Route(
         "/api/v1/conversations/imports",
