@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from dana.platform.broker.connection import BROKER_ERRORS, Connection, answers_in_time
 from dana.platform.broker.measures import TOKENS
-from dana.platform.broker.topology import declare_jobs, declare_streams, jobs_name
+from dana.platform.broker.topology import declare_jobs, jobs_name
 from dana.platform.bus import Listener
 from dana.platform.errors import Problem
 
@@ -64,7 +64,6 @@ class Tokens:
         await self.end()
         self._is_stale = False
         types = {event_type for listener in self.listeners for event_type in listener.types}
-        await declare_streams(self._connection)
         await declare_jobs(self._connection, self._group, self._lane, types)
         channel = await self._connection.channel()
         async with answers_in_time():

@@ -41,10 +41,6 @@ def jobs_name(group: str, lane: str) -> str:
 
 async def declare_streams(connection: Connection) -> None:
     """Make the exchange and the streams unless they are there; raises Unavailable."""
-    channel = await connection.channel()
-    async with answers_in_time():
-        await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
-        await channel.close()
     for partition in range(PARTITIONS):
         arguments: Arguments = {
             "x-queue-type": "stream",
@@ -77,6 +73,7 @@ async def _declare(connection: Connection, name: str, arguments: Arguments, keys
         except ChannelNotFoundEntity:
             channel = await connection.channel()
             queue = await channel.declare_queue(name, durable=True, arguments=arguments)
+        await channel.declare_exchange(EXCHANGE, ExchangeType.TOPIC, durable=True)
         for key in keys:
             await queue.bind(EXCHANGE, key)
         await channel.close()
