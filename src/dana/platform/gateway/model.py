@@ -130,7 +130,7 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How patiently a failed attempt is repeated; about four seconds, which is what a restart takes."""
+    """How patiently a failed attempt is repeated: two to four seconds, which is what a restart takes."""
 
     attempts: int = 8
     first_pause_seconds: float = 0.1

@@ -1,6 +1,5 @@
 """Where Envoy listens: the public port, with TLS if there is a certificate, and one that redirects to it."""
 
-import re
 from typing import Any
 
 from dana.platform.gateway.envoy.filters import NAMES, Config, http_filters, seconds
@@ -125,10 +124,20 @@ def _access_logs(secret_paths: tuple[str, ...]) -> list[Config]:
     """Log each request as JSON, without its query, and without a path that is itself a secret."""
     if not secret_paths:
         return [_access_log("%PATH(NQ)%")]
-    regex = f"^({'|'.join(map(re.escape, secret_paths))})/.*"
-    path: Config = {"name": ":path", "string_match": {"safe_regex": {"regex": regex}}}
-    is_secret, is_not = ({"header_filter": {"header": path | {"invert_match": no}}} for no in (False, True))
-    return [_access_log("%PATH(NQ)%") | {"filter": is_not}, _access_log(SECRET_NAME) | {"filter": is_secret}]
+    is_secret, is_not = [], []
+    for path in secret_paths:
+        header: Config = {"name": ":path", "string_match": {"prefix": f"{path}/"}}
+        is_secret.append({"header_filter": {"header": header}})
+        is_not.append({"header_filter": {"header": header | {"invert_match": True}}})
+    return [
+        _access_log("%PATH(NQ)%") | {"filter": _joined("and_filter", is_not)},
+        _access_log(SECRET_NAME) | {"filter": _joined("or_filter", is_secret)},
+    ]
+
+
+def _joined(kind: str, filters: list[Config]) -> Config:
+    """Join filters; Envoy wants at least two of them for that."""
+    return {kind: {"filters": filters}} if len(filters) > 1 else filters[0]
 
 
 def _access_log(path: str) -> Config:
