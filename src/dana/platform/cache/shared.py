@@ -31,13 +31,15 @@ UNSENT = Counter("dana_cache_unsent_total", "Changes that Valkey couldn't be tol
 log = structlog.get_logger(__name__)
 
 # KEYS: the key. ARGV: the beginning of values worth having, the lease, its life in milliseconds.
-# Nothing is returned to the new holder. The second GET has the key tracked: one's own writing ends that.
+# Nothing is returned to the new holder. The second GET has the key tracked, since one's own writing ends
+# that: whoever holds a lease must hear of a change, or others would go on waiting for what it read before.
 _TAKE_LEASE = Script("""
 local found = redis.call('GET', KEYS[1])
 if found and (string.sub(found, 1, #ARGV[1]) == ARGV[1] or string.sub(found, 1, 1) == 'L') then
   return found
 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('GET', KEYS[1])
 return false
 """)
 
