@@ -72,7 +72,7 @@ class Staff:
         return await self._start("timekeeper")
 
     async def hire_relay(self, moment: str) -> Hand:
-        """Start a relay that will stand still `before` or `after` it publishes."""
+        """Start a relay that will stand still `before` or `after` it publishes, or publish `late`."""
         return await self._start("relaying", moment)
 
     async def _start(self, module: str, *args: str) -> Hand:

@@ -1,6 +1,7 @@
 """Relays and brokers that are killed: the day comes to the same, and the streams hold all of it in order."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -66,6 +67,22 @@ async def test_a_relay_that_is_killed_before_or_after_it_published_is_replaced(
     await victim.kill()
     await staff.hire()
     assert await day.end() == day.undisturbed
+    await streams.assert_complete(day)
+
+
+async def test_a_relay_that_hangs_is_replaced_and_does_no_harm_when_it_wakes_up(
+    settings: Settings, shards_of: ShardsOf, staff: Staff, day: Day
+) -> None:
+    victim = await staff.hire_relay("late")
+    await streams.until_relayed_from(settings)
+    await day.happen(shards_of("auth"))
+    await victim.says("stands")
+    victim.process.send_signal(signal.SIGSTOP)
+    await staff.hire()
+    assert await day.end() == day.undisturbed
+    await streams.assert_complete(day)
+    victim.process.send_signal(signal.SIGCONT)
+    await victim.says("published")  # the same once more, beside its successor
     await streams.assert_complete(day)
 
 
