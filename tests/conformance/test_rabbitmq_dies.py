@@ -106,6 +106,26 @@ async def test_a_broker_that_is_killed_and_comes_back_is_used_again_by_the_same_
     await other.leave()
 
 
+async def test_a_broker_that_takes_nothing_for_want_of_memory_costs_time_only(
+    shards_of: ShardsOf, binding: Binding, broker: RabbitMQ, day: Day, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dana.platform.broker.publishing.CONFIRM_SECONDS", 1.0)
+    [node] = broker.nodes
+    limit = "vm_memory_monitor:set_vm_memory_high_watermark({{absolute, {}}})."
+    writer = shards_of("auth")
+    writer.on_commit.append(binding.committed)
+    async with consuming(shards_of("conversations"), binding):
+        await until_tokens_flow(binding)
+        await streams.until_relayed_from(day.settings)
+        await asyncio.to_thread(broker.evaluate, node, limit.format(1))
+        try:
+            await day.happen(writer)
+            assert await day.end() == day.undisturbed
+        finally:
+            await asyncio.to_thread(broker.evaluate, node, limit.format(2**30))
+        await streams.assert_complete(day)
+
+
 async def test_tokens_alone_wake_the_lanes_of_another_process(
     settings: Settings, shards_of: ShardsOf, day: Day, monkeypatch: pytest.MonkeyPatch
 ) -> None:
