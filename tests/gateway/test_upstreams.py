@@ -175,6 +175,20 @@ def test_a_killed_process_costs_no_reader_an_answer(start: Start, three: list[Ba
     assert statuses == [200] * 70
 
 
+def test_a_killed_node_costs_no_socket_that_is_only_opening(
+    start: Start, people: People, three: list[Backend]
+) -> None:
+    visit = start({Upstream.REALTIME: three})
+    killed = three[0]
+    killed.shutdown()
+    killed.server_close()
+    for org_id in [OrgId(uuid4()) for _ in range(20)]:
+        opened = visit.upgrade(f"/api/v1/realtime?access_token={people.token(org_id=org_id)}")
+        assert opened.status == 101
+        assert opened.echoes()
+        opened.close()
+
+
 def test_a_drained_process_keeps_its_sockets_and_gets_no_new_ones(
     start: Start, people: People, three: list[Backend]
 ) -> None:

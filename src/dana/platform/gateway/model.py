@@ -54,7 +54,7 @@ class Manner:
     """Some of a route's requests, and when these are repeated."""
 
     name: str
-    repeat: Repeat | None
+    repeat: Repeat
     methods: tuple[str, ...] = ()
     """None given means all that no manner before it has taken."""
     needs_key: bool = False
@@ -64,7 +64,7 @@ class Manner:
 READ = Manner("read", Repeat.FAILED, ("GET", "HEAD"))
 KEYED = Manner("keyed", Repeat.FAILED, ("POST",), needs_key=True)
 WRITE = Manner("write", Repeat.UNSENT)
-SOCKET = Manner("socket", None)
+SOCKET = Manner("socket", Repeat.UNSENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,7 @@ def _entry(gateway: Gateway, route: Route, manner: Manner) -> Config:
         action["timeout"] = "0s"
         action["idle_timeout"] = seconds(gateway.clients.socket_idle_seconds)
         action["upgrade_configs"] = [{"upgrade_type": "websocket"}]
-    if manner.repeat is not None:
-        action["retry_policy"] = _retries(gateway.retries, manner.repeat)
+    action["retry_policy"] = _retries(gateway.retries, manner.repeat)
     if sticky is not Sticky.NONE:
         action["hash_policy"] = _hashing(sticky)
     return {

@@ -157,13 +157,7 @@ def _carry(name: str, route: Route, manner: Manner, gateway: Gateway, cluster: C
             "tcp": {"connectTimeout": seconds(policy.connect_seconds)},
             "http": {"connectionIdleTimeout": seconds(policy.idle_seconds)},
         },
-    }
-    if route.is_websocket:
-        spec["timeout"]["http"]["streamIdleTimeout"] = seconds(gateway.clients.socket_idle_seconds)
-    else:
-        spec["requestBuffer"] = {"limit": size(route.body_bytes)}
-    if manner.repeat is not None:
-        spec["retry"] = {
+        "retry": {
             "numRetries": gateway.retries.attempts,
             "perRetry": {
                 "backOff": {
@@ -172,7 +166,12 @@ def _carry(name: str, route: Route, manner: Manner, gateway: Gateway, cluster: C
                 }
             },
             "retryOn": {"triggers": TRIGGERS[manner.repeat]},
-        }
+        },
+    }
+    if route.is_websocket:
+        spec["timeout"]["http"]["streamIdleTimeout"] = seconds(gateway.clients.socket_idle_seconds)
+    else:
+        spec["requestBuffer"] = {"limit": size(route.body_bytes)}
     return resource(V1ALPHA1, "BackendTrafficPolicy", f"{NAME}-{name}", cluster) | {"spec": spec}
 
 
