@@ -8,7 +8,7 @@ from dana.contracts.ids import ConversationId, InboxId, LongJobId, MessageId
 from dana.contracts.views import ConversationView, MessageView, Status
 from dana.platform.database import Tx
 from dana.services.conversations.models.bulk import Choice, Deletion, Described, Doomed, Part, Place
-from dana.services.conversations.store.rows import CONVERSATION, MESSAGE, conversation_of, message_of
+from dana.services.conversations.store.rows import COLUMNS, MESSAGE, WITH_CONTACT, conversation_of, message_of
 
 _BEFORE_ALL = UUID(int=0)
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
@@ -85,9 +85,10 @@ async def conversations_from(
 ) -> list[tuple[ConversationView, str]]:
     """List conversations in the order of their ids, each with the name of its inbox."""
     rows = await tx.fetch(
-        f"select i.name as inbox_name, {CONVERSATION}"
-        " join conversations.inboxes i on i.org_id = c.org_id and i.id = c.inbox_id"
-        " where c.id > $1 order by c.id limit $2",
+        f"select i.name as inbox_name, {COLUMNS}"
+        " from (select * from conversations.conversations where id > $1 order by id limit $2) c"
+        f" {WITH_CONTACT}"
+        " join conversations.inboxes i on i.org_id = c.org_id and i.id = c.inbox_id order by c.id",
         after or _BEFORE_ALL,
         limit,
     )
