@@ -12,6 +12,9 @@ from tests.split.town import GENEROUS, Split, started
 
 pytestmark = [pytest.mark.xdist_group("split"), pytest.mark.timeout(300)]
 
+SERVICES = ["conversations", "ai", "knowledge", "realtime"]
+PARTS = ["gateway", "valkey", "postgres"]
+
 
 @pytest.fixture
 def split() -> Iterator[Split]:
@@ -23,4 +26,4 @@ def split() -> Iterator[Split]:
 
 async def test_each_is_killed_in_turn_and_nothing_is_lost_or_doubled(split: Split) -> None:
     async with settled(split) as town:
-        await kill_in_turn(split, town, ["conversations", "ai", "knowledge", "realtime"])
+        await kill_in_turn(split, town, SERVICES + PARTS)
