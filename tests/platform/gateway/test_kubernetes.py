@@ -223,14 +223,21 @@ def test_labels_are_used() -> None:
             assert set(route["metadata"]["labels"]) == {AUTH_LABEL, TRAFFIC_LABEL}
 
 
-def test_limits_hold_for_address_user_and_organization_over_all_routes() -> None:
+def test_limits_hold_for_address_user_and_organization() -> None:
     rules = named("BackendTrafficPolicy", "dana")["spec"]["rateLimit"]["local"]["rules"]
-    assert [rule["limit"]["requests"] for rule in rules] == [
-        MODEL.limits.address.per_second,
-        MODEL.limits.user.per_second,
-        MODEL.limits.organization.per_second,
-    ]
-    assert all(rule["shared"] for rule in rules)
+    found = {}
+    for rule in rules:
+        (selector,) = rule["clientSelectors"]
+        (by,) = selector.get("headers", [selector.get("sourceCIDR")])
+        assert by["type"] == "Distinct", "one bucket for each value, not one for all"
+        found[by.get("name") or by["value"]] = rule["limit"]["requests"]
+    limits = MODEL.limits
+    assert found == {
+        "0.0.0.0/0": limits.address.per_second,
+        "::/0": limits.address.per_second,
+        headers.USER: limits.user.per_second,
+        headers.ORGANIZATION: limits.organization.per_second,
+    }
 
 
 def test_clients_cannot_say_what_only_the_gateway_may() -> None:

@@ -31,7 +31,7 @@ from dana.platform.gateway.model import (
     UpstreamPolicy,
 )
 
-ANYWHERE = "0.0.0.0/0"
+ANYWHERE = ("0.0.0.0/0", "::/0")
 LOOKS_EVERY_SECONDS = 1.0  # for processes to eject and to take back
 SESSION_COOKIE = "dana-node"
 SESSION_SECONDS = 3600.0
@@ -97,7 +97,6 @@ def _provider(issuer: Issuer, cluster: Cluster) -> Config:
 def _everything(gateway: Gateway, cluster: Cluster) -> Config:
     """Say what holds for all routes; those of one route are merged into it."""
     limits = gateway.limits
-    by_address = {"sourceCIDR": {"type": "Distinct", "value": ANYWHERE}}
     overrides = [
         {
             "source": "Local",
@@ -115,7 +114,7 @@ def _everything(gateway: Gateway, cluster: Cluster) -> Config:
             "rateLimit": {
                 "local": {
                     "rules": [
-                        _rule(by_address, limits.address),
+                        *(_rule(_by_address(network), limits.address) for network in ANYWHERE),
                         _rule(_by_header(headers.USER), limits.user),
                         _rule(_by_header(headers.ORGANIZATION), limits.organization),
                     ]
@@ -127,17 +126,17 @@ def _everything(gateway: Gateway, cluster: Cluster) -> Config:
     }
 
 
+def _by_address(network: str) -> Config:
+    return {"sourceCIDR": {"type": "Distinct", "value": network}}
+
+
 def _by_header(name: str) -> Config:
     return {"headers": [{"type": "Distinct", "name": name}]}
 
 
 def _rule(selector: Config, limit: Limit) -> Config:
-    """Limit each value that comes by, over all routes together."""
-    return {
-        "clientSelectors": [selector],
-        "limit": {"requests": limit.per_second, "unit": "Second"},
-        "shared": True,
-    }
+    """Limit each value that comes by."""
+    return {"clientSelectors": [selector], "limit": {"requests": limit.per_second, "unit": "Second"}}
 
 
 def _carry(name: str, route: Route, manner: Manner, gateway: Gateway, cluster: Cluster) -> Config:

@@ -95,6 +95,7 @@ def _clients(gateway: Gateway, cluster: Cluster) -> Config:
         "path": {"escapedSlashesAction": "RejectRequest"},
         "headers": {
             "withUnderscoresAction": "RejectRequest",
+            "disableRateLimitHeaders": True,  # services say what is left of a quota; this is a shield
             "earlyRequestHeaders": {"removeOnMatch": [{"type": "Prefix", "value": headers.TRUSTED_PREFIX}]},
             "lateResponseHeaders": {
                 "addIfAbsent": [
