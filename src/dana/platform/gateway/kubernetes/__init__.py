@@ -4,8 +4,9 @@ What these can't say, and what follows from it:
 - `Auth.CLAIMED`: an invalid token is refused or not looked at, nothing between. The socket's route has no
   SecurityPolicy therefore; the node checks the token, as it does anyway, and closes with its own code. So the
   organization isn't known at the gateway there: no limits by it, and sockets stick by address.
-- Limits over all routes: local buckets are counted for each HTTPRoute alone, in each proxy, and hold one second,
-  so the shield is wider there. Those of an address come after the token's check.
+- Limits over all routes: local buckets are counted for each HTTPRoute alone, in each proxy, and hold one
+  second, so the shield is wider there. Those of an address come after the token's check.
+- That a token must have an end. The services ask for it.
 - That an ejected process stays ejected although its probe is well, the longest ejection, an upper bound for
   what a sticky process gets above the mean, and which process is asked after a failure.
 - The largest size and number of headers, and how long they may take to arrive: Envoy Gateway's own apply.
