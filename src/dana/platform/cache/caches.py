@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import structlog
 from prometheus_client import Counter
 
 from dana.contracts.ids import OrgId
@@ -34,6 +35,8 @@ LIFE_SECONDS = 300.0  # for how long a change could stay unseen, if every way of
 ABSENCE_SECONDS = 10.0
 LEASE_BYTES = 12
 PREFIX = "dana:cache:"
+
+log = structlog.get_logger(__name__)
 
 READS = Counter("dana_cache_reads_total", "Reads by where they were answered.", ["cache", "level"])
 STALE = Counter("dana_cache_invalidations_total", "What made values be dropped.", ["cause"])
@@ -242,6 +245,8 @@ class Cache(Generic[T]):
         try:
             stored = await shared.find(key)
             if stored is None or not stored.startswith((worthy, b"L")):
+                # Valkey tells nobody of the deletion of what isn't there, nor us that our own asking ended it.
+                self._caches.local.drop(key)
                 lease = os.urandom(LEASE_BYTES)
                 stored = await shared.take_lease(key, worthy, lease)
         except Unavailable:
@@ -283,7 +288,11 @@ class Cache(Generic[T]):
         content = stored[len(worthy) + 1 :]
         if stored[len(worthy) : len(worthy) + 1] == b"-":
             return Absent(content.decode())
-        return self._decoder.decode(content)
+        try:
+            return self._decoder.decode(content)
+        except msgspec.DecodeError:
+            log.warning("cached_value_unreadable", prefix=self._prefix)
+            return None
 
 
 async def _loaded(load: Callable[[], Awaitable[T]]) -> T | Absent:
