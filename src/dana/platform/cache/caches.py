@@ -245,7 +245,7 @@ class Cache(Generic[T]):
         try:
             stored = await shared.find(key)
             if stored is None or not stored.startswith((worthy, b"L")):
-                # Valkey tells nobody of the deletion of what isn't there, nor us that our own asking ended it.
+                # Valkey tells nobody of the deletion of what isn't there, nor us that our asking ended it.
                 self._caches.local.drop(key)
                 lease = os.urandom(LEASE_BYTES)
                 stored = await shared.take_lease(key, worthy, lease)
