@@ -30,7 +30,8 @@ select $1, $2, $3, value from platform.org_cursor where org_id = $1
 on conflict do nothing"""
 _FORGET = """
 delete from platform.replays
- where org_id = $1 and consumer_group = $2 and scope = $3 and advanced_at < clock_timestamp() - $4::interval"""
+ where org_id = $1 and consumer_group = $2 and scope = $3
+   and advanced_at < clock_timestamp() - $4::interval"""
 _LOOK = """
 select r.up_to, r.after_key, r.after_cursor, r.deliveries from platform.replays r
  where r.org_id = $1 and r.consumer_group = $2 and r.scope = $3
