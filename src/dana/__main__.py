@@ -75,7 +75,7 @@ def run(
     services: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SERVICE…",
+            metavar="SERVICE",
             help="auth, conversations, knowledge, ai, placement, realtime, web (pages and the API's "
             "description), or all.",
         ),
@@ -83,8 +83,9 @@ def run(
 ) -> None:
     """Run some services in this process, as the DANA_… variables say.
 
-    Each may run in any number of processes. They find each other by the database, by Valkey or RabbitMQ, and
-    by the gateway's endpoint files (or DANA_KNOWLEDGE_URL). `dana up --split` starts them all on one machine.
+    Each may run in any number of processes. They find each other by the
+    database, by Valkey or RabbitMQ, and by the gateway's endpoint files (or
+    DANA_KNOWLEDGE_URL). `dana up --split` starts them all on one machine.
     """
     from dana.cli.run import run as start  # noqa: PLC0415
 
