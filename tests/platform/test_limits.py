@@ -70,9 +70,7 @@ async def test_what_one_quota_refuses_is_taken_from_none(limits: Limits) -> None
     assert refusal.value.extra == {"limit": "user"}
     assert 100 < refusal.value.retry_after_seconds < 160, "three of twelve units in 600 seconds are missing"
     assert left(verdict.standings) == {"organization": 10, "user": 2}
-    (
-        await limits.take("request", 10, BEN)
-    ).enforce()  # the refused one took nothing from the organization
+    (await limits.take("request", 10, BEN)).enforce()  # the refused one took nothing from the organization
 
 
 async def test_never_more_than_the_quota_is_admitted_at_once(limits: Limits) -> None:
