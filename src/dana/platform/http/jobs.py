@@ -38,7 +38,9 @@ Organization = Annotated[UUID | None, QueryParameter(description="Only of this o
 Group = Annotated[str | None, QueryParameter(max_length=60, description="Only of this consumer.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=PAGE_MOST)]
 Cursor = Annotated[str | None, QueryParameter(max_length=400)]
-EventCursor = Annotated[int, QueryParameter(ge=1, le=2**62, description="The event's cursor.")]
+# A number that browsers can write, too: they know whole numbers up to 2 to the 53rd only.
+LARGEST_CURSOR = 10**15
+EventCursor = Annotated[int, QueryParameter(ge=1, le=LARGEST_CURSOR, description="The event's cursor.")]
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):

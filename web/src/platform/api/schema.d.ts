@@ -1,4 +1,4 @@
-// Made by `npm run api` from schema/openapi.json, sha256 75c0c44158f0664bd35019e0119ae0d3d7da0daa37e812d46a2f8216b6dd391d. Not written by hand.
+// Made by `npm run api` from schema/openapi.json, sha256 0ad86ac5720632034460bf934b5b398ad265bb3ae526f449a66a9f6cbea11282. Not written by hand.
 export interface paths {
     "/.well-known/jwks.json": {
         parameters: {
