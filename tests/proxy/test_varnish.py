@@ -81,11 +81,14 @@ async def settled(page: httpx.AsyncClient, path: str) -> httpx.Response:
 async def test_the_proxy_keeps_an_answer_until_it_changes(
     ana: httpx.AsyncClient, page: httpx.AsyncClient
 ) -> None:
+    told = PURGES.labels("done")._value.get()
     inbox_id, path = await open_inbox(ana, "Hello")
     _, other_path = await open_inbox(ana, "Another")
     for each in (path, other_path):
         assert (await settled(page, each)).json()["name"] == "Shop"
-    await asyncio.sleep(3.5)  # until everything about the opening has been said twice
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while PURGES.labels("done")._value.get() < told + 4:  # of each inbox's opening it is told twice
+            await asyncio.sleep(0.02)
     for each in (path, other_path):
         await settled(page, each)
 

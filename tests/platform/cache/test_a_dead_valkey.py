@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dana.platform.local.valkey import Valkey as Server
 from dana.platform.local.valkey import start_valkey
+from dana.platform.valkey import Valkey
 from tests.platform.cache.conftest import MakeCaches
 from tests.platform.cache.test_caches import ORG, Greeting, Source, greetings, until
 
@@ -17,7 +18,7 @@ async def test_a_change_that_nobody_could_be_told_of_is_seen_all_the_same(
     source = Source("before")
     for caches in (here, there):
         await greetings(caches).get(ORG, "a", source.load)
-    await asyncio.sleep(1.2)  # the server's log of writes reaches the disk each second
+    await on_disk(server)
     server.process.kill()
     server.process.wait()
     await until(lambda: here.teller(b"") is None and there.teller(b"") is None)
@@ -61,3 +62,12 @@ async def test_a_hanging_valkey_costs_a_second_and_is_not_believed(
     for each in (cache, greetings(there)):
         await each.catch_up(ORG, "a")
         assert await each.get(ORG, "a", source.load) == Greeting("after"), "what was owed has been said"
+
+
+async def on_disk(server: Server) -> None:
+    """Wait until what was written survives a kill."""
+    client = Valkey(server.url)
+    assert await client.start()
+    await client.call("SET", "test:last", 1)
+    assert (await client.call("WAITAOF", 1, 0, 2500))[0] == 1
+    await client.stop()
