@@ -158,6 +158,21 @@ async def test_a_closed_organization_keeps_what_is_due_so_that_it_travels_with_i
             assert await streamed(connection, org, 1) == [(1, "one")]
 
 
+async def test_what_the_log_has_no_more_holds_nobody_up(
+    settings: Settings, broker: RabbitMQ, connection: Connection, shards: Shards, org: OrgId
+) -> None:
+    shard = (await shards.route(org)).shard
+    async with administer(await shard_address(settings, shard)) as admin:
+        await admin.execute("select platform.relay_types($1)", list(EVENTS_BY_TYPE))
+        await say(shards, org, "forgotten", "one", "two")
+        await admin.execute("delete from platform.event_log where org_id = $1 and cursor = 1", org)
+    async with relaying(settings, broker):
+        assert await streamed(connection, org, 2) == [(2, "one"), (3, "two")]
+        async with asyncio.timeout(20):
+            while await due(settings, org, shard):
+                await asyncio.sleep(0.02)
+
+
 async def test_nothing_is_gathered_for_a_broker_that_an_installation_has_no_more(
     settings: Settings, broker: RabbitMQ, shards: Shards, org: OrgId
 ) -> None:

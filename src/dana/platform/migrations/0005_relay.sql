@@ -18,7 +18,8 @@ create index deliveries_relay_due on platform.deliveries (available_at) where co
 create function platform.relay_batch(at_most int) returns table (
   org_id uuid, cursor bigint, id uuid, type text, key uuid, payload text, created_at timestamptz
 )
-language plpgsql stable security definer set search_path = pg_catalog set enable_seqscan = off as $$
+language plpgsql stable security definer set search_path = pg_catalog
+set enable_seqscan = off set enable_sort = off as $$
 #variable_conflict use_column
 begin
   return query
@@ -27,18 +28,27 @@ begin
        where d.consumer_group = 'relay'
          and exists (select from platform.org_placement p where p.org_id = d.org_id and p.state = 'active')
        order by d.available_at limit at_most
-    ), heads as (
+    ), heads as materialized (
       -- Times are no order: servers have clocks of their own, and organizations move between them.
       select o.org_id, max(o.cursor) as newest from oldest o group by o.org_id
+    ), theirs as materialized (
+      select h.org_id, d.cursor, d.event_created_at
+        from heads h
+        cross join lateral (
+          select r.cursor, r.event_created_at from platform.deliveries r
+           where r.org_id = h.org_id and r.cursor <= h.newest and r.consumer_group = 'relay'
+           order by r.cursor limit 2 * at_most) d
+       order by h.org_id, d.cursor limit 2 * at_most
     )
-    select l.org_id, l.cursor, l.id, l.type, l.aggregate_id, l.payload::text, l.created_at
-      from heads h
-      join platform.deliveries d
-        on d.org_id = h.org_id and d.cursor <= h.newest and d.consumer_group = 'relay'
-      join platform.event_log l
-        on l.org_id = d.org_id and l.cursor = d.cursor and l.created_at = d.event_created_at
-     order by l.org_id, l.cursor
-     limit 2 * at_most;
+    -- Step by step, whatever the planner believes of tables that are empty one minute and full the next. What
+    -- the log doesn't have any more comes without a type.
+    select t.org_id, t.cursor, l.id, l.type, l.aggregate_id, l.payload, l.created_at
+      from theirs t
+      left join lateral (
+        select e.id, e.type, e.aggregate_id, e.payload::text as payload, e.created_at from platform.event_log e
+         where e.org_id = t.org_id and e.cursor = t.cursor and e.created_at = t.event_created_at
+         limit 1) l on true
+     order by t.org_id, t.cursor;
 end $$;
 
 -- These have been published. An organization that is being closed keeps its deliveries, and they travel with
@@ -53,9 +63,13 @@ begin
    where pg_try_advisory_xact_lock_shared(hashtextextended(o::text, 0));
   select array_agg(p.org_id) into settled from platform.org_placement p
    where p.org_id = any (settled) and p.state = 'active';
-  delete from platform.deliveries d using unnest(orgs, cursors) as p (org, at_cursor)
-   where d.org_id = p.org and d.cursor = p.at_cursor and d.consumer_group = 'relay'
-     and d.org_id = any (settled);
+  delete from platform.deliveries d where d.ctid = any (array(
+    select r.ctid from unnest(orgs, cursors) as p (org, at_cursor)
+     cross join lateral (
+       select one.ctid from platform.deliveries one
+        where one.org_id = p.org and one.cursor = p.at_cursor and one.consumer_group = 'relay'
+        limit 1) r
+     where p.org = any (settled)));
   get diagnostics many = row_count;
   return many;
 end $$;
