@@ -13,6 +13,9 @@ IDEMPOTENCY_KEY = "idempotency-key"
 IDEMPOTENCY_KEY_PATTERN = "[!-~].*"  # an empty one is none
 QUERY_TOKEN = "access_token"  # noqa: S105 - the parameter's name
 
+SESSION_COOKIE = "dana-node"
+SESSION_SECONDS = 3600
+
 CROSS_ORIGIN_METHODS = ("GET", "POST")
 CROSS_ORIGIN_HEADERS = ("authorization", "content-type", "dana-position", "idempotency-key")
 EXPOSED_HEADERS = ("dana-position", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")

@@ -164,6 +164,7 @@ class Ejection:
     failures: int = 10  # in a row: server errors, broken connections, answers that didn't come in time
     seconds: float = 5.0  # the first time; longer each time
     longest_seconds: float = 30.0
+    every_seconds: float = 1.0  # who is to be ejected, and who taken back
     most_percent: int = 50  # so one process alone is never ejected, and of two only one
 
 
@@ -232,6 +233,7 @@ class Gateway:
     clients: Clients = field(default_factory=Clients)
     retries: Retries = field(default_factory=Retries)
     policies: Mapping[Upstream, UpstreamPolicy] = field(default_factory=dict)
+    smallest_compressed_bytes: int = 4096  # messages are smaller, and not worth the time
     drain_seconds: float = 15.0
     """How long requests under way may take when the gateway itself is stopped."""
 

@@ -3,7 +3,6 @@
 from dana.platform.gateway.envoy.filters import NAMES, Config, seconds
 from dana.platform.gateway.model import Ejection, Gateway, Probe, Sticky, Upstream, UpstreamPolicy
 
-LOOKS_EVERY_SECONDS = 1.0  # for processes to eject and to take back
 MAGLEV_TABLE_SIZE = 65_537
 MOST_OF_THE_MEAN_PERCENT = 150  # a sticky process this much busier than the mean gets nothing new
 
@@ -73,7 +72,7 @@ def _ejection(ejection: Ejection) -> Config:
         "consecutive_5xx": ejection.failures,
         "enforcing_consecutive_5xx": 100,
         "enforcing_success_rate": 0,  # it compares processes, and few processes can't be compared
-        "interval": seconds(LOOKS_EVERY_SECONDS),
+        "interval": seconds(ejection.every_seconds),
         "base_ejection_time": seconds(ejection.seconds),
         "max_ejection_time": seconds(ejection.longest_seconds),
         "max_ejection_percent": ejection.most_percent,

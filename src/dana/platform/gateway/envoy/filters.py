@@ -15,7 +15,6 @@ REMEMBERED_TOKENS = 10_000  # of each issuer: verifying ES256 costs more than th
 MOST_BUCKETS = 20_000  # of each limit; who came longest ago loses theirs
 REFILL_SECONDS = 0.1
 UNLIMITED = 1_000_000_000
-SMALLEST_COMPRESSED_BYTES = 4096  # messages are smaller, and not worth the time
 LARGEST_BODY_BYTES = 1024 * 1024  # a route says what is really allowed
 
 
@@ -37,7 +36,7 @@ def http_filters(gateway: Gateway) -> list[Config]:
             },
         ),
         _filter("buffer", "buffer.v3.Buffer", max_request_bytes=LARGEST_BODY_BYTES),
-        _filter("compressor", "compressor.v3.Compressor", **_compression()),
+        _filter("compressor", "compressor.v3.Compressor", **_compression(gateway)),
         _filter("router", "router.v3.Router", suppress_envoy_headers=True),
     ]
 
@@ -131,12 +130,12 @@ def _always(key: str) -> Config:
     return {"runtime_key": key, "default_value": {"numerator": 100, "denominator": "HUNDRED"}}
 
 
-def _compression() -> Config:
+def _compression(gateway: Gateway) -> Config:
     gzip = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip"
     return {
         "compressor_library": {"name": "gzip", "typed_config": {"@type": gzip}},
         "response_direction_config": {
-            "common_config": {"min_content_length": SMALLEST_COMPRESSED_BYTES},
+            "common_config": {"min_content_length": gateway.smallest_compressed_bytes},
             "disable_on_etag_header": False,
             "weaken_etag_on_compress": True,  # or it would be taken away, and nothing found unchanged
         },

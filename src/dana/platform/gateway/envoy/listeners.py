@@ -12,6 +12,21 @@ BUFFER_BYTES = MIB  # of one connection
 STREAM_WINDOW_BYTES = 256 * KIB  # how much of one HTTP/2 stream may be under way unread
 CONNECTION_WINDOW_BYTES = MIB
 
+LOGGED = {
+    "time": "%START_TIME%",
+    "event": "request",
+    "method": "%REQ(:METHOD)%",
+    "status": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "duration_ms": "%DURATION%",
+    "bytes_in": "%BYTES_RECEIVED%",
+    "bytes_out": "%BYTES_SENT%",
+    "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "upstream": "%UPSTREAM_CLUSTER%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+    "trace_parent": "%REQ(TRACEPARENT)%",
+    "organization": "%REQ(X-DANA-ORGANIZATION)%",
+}
 SECRET_NAME = "(a secret path)"  # noqa: S105 - what the log says instead
 
 
@@ -141,23 +156,7 @@ def _joined(kind: str, filters: list[Config]) -> Config:
 
 
 def _access_log(path: str) -> Config:
-    fields = {
-        "time": "%START_TIME%",
-        "event": "request",
-        "method": "%REQ(:METHOD)%",
-        "path": path,
-        "status": "%RESPONSE_CODE%",
-        "flags": "%RESPONSE_FLAGS%",
-        "duration_ms": "%DURATION%",
-        "bytes_in": "%BYTES_RECEIVED%",
-        "bytes_out": "%BYTES_SENT%",
-        "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-        "upstream": "%UPSTREAM_CLUSTER%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "trace_parent": "%REQ(TRACEPARENT)%",
-        "organization": "%REQ(X-DANA-ORGANIZATION)%",
-    }
-    log: dict[str, Any] = {"log_format": {"json_format": fields, "omit_empty_values": True}}
+    log: dict[str, Any] = {"log_format": {"json_format": LOGGED | {"path": path}, "omit_empty_values": True}}
     return {
         "name": "envoy.access_loggers.stdout",
         "typed_config": {"@type": f"{NAMES}access_loggers.stream.v3.StdoutAccessLog", **log},

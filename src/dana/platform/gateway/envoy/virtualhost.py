@@ -13,8 +13,6 @@ REPEATED = {
 }
 TWO_HOSTS = {"name": ":authority", "string_match": {"contains": ","}}  # two headers, joined
 OTHER_PROCESSES_TRIED = 5  # before a process is asked again that has just failed
-SESSION_COOKIE = "dana-node"
-SESSION_SECONDS = 3600
 
 
 def virtual_host(gateway: Gateway) -> Config:
@@ -112,7 +110,9 @@ def _retries(retries: Retries, repeat: Repeat) -> Config:
 
 def _hashing(sticky: Sticky) -> list[Config]:
     if sticky is Sticky.SESSION:
-        return [{"cookie": {"name": SESSION_COOKIE, "ttl": seconds(SESSION_SECONDS), "path": "/"}}]
+        return [
+            {"cookie": {"name": headers.SESSION_COOKIE, "ttl": seconds(headers.SESSION_SECONDS), "path": "/"}}
+        ]
     return [
         {"header": {"header_name": headers.ORGANIZATION}, "terminal": True},
         {"connection_properties": {"source_ip": True}},

@@ -32,10 +32,6 @@ from dana.platform.gateway.model import (
 )
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
-LOOKS_EVERY_SECONDS = 1.0  # for processes to eject and to take back
-SESSION_COOKIE = "dana-node"
-SESSION_SECONDS = 3600.0
-SMALLEST_COMPRESSED_BYTES = 4096
 TRIGGERS = {
     Repeat.UNSENT: ["connect-failure"],
     Repeat.FAILED: ["connect-failure", "refused-stream", "reset", "gateway-error"],
@@ -120,7 +116,7 @@ def _everything(gateway: Gateway, cluster: Cluster) -> Config:
                     ]
                 }
             },
-            "compressor": [{"type": "Gzip", "minContentLength": SMALLEST_COMPRESSED_BYTES}],
+            "compressor": [{"type": "Gzip", "minContentLength": gateway.smallest_compressed_bytes}],
             "responseOverride": overrides,
         }
     }
@@ -178,7 +174,7 @@ def _balance(policy: UpstreamPolicy, route: Route) -> Config:
     if policy.sticky is Sticky.NONE:
         return {"type": "LeastRequest"}
     if policy.sticky is Sticky.SESSION:
-        cookie = {"name": SESSION_COOKIE, "ttl": seconds(SESSION_SECONDS)}
+        cookie = {"name": headers.SESSION_COOKIE, "ttl": seconds(headers.SESSION_SECONDS)}
         return {"type": "ConsistentHash", "consistentHash": {"type": "Cookie", "cookie": cookie}}
     if route.auth is Auth.CLAIMED:  # the organization isn't known here
         return {"type": "ConsistentHash", "consistentHash": {"type": "SourceIP"}}
@@ -200,7 +196,7 @@ def _probe(probe: Probe) -> Config:
 def _ejection(ejection: Ejection) -> Config:
     return {
         "consecutive5XxErrors": ejection.failures,
-        "interval": seconds(LOOKS_EVERY_SECONDS),
+        "interval": seconds(ejection.every_seconds),
         "baseEjectionTime": seconds(ejection.seconds),
         "maxEjectionPercent": ejection.most_percent,
     }

@@ -1,6 +1,7 @@
 """The Gateway itself: where it listens, what its proxies log, and what clients may do to it."""
 
 from dana.platform.gateway import headers
+from dana.platform.gateway.envoy.listeners import LOGGED, SECRET_NAME
 from dana.platform.gateway.kubernetes.cluster import (
     ENVOY_GATEWAY,
     GATEWAY_API,
@@ -19,20 +20,6 @@ from dana.platform.gateway.model import MIB, PROBE_PATH, Gateway
 
 LOOK_AWAY_SECONDS = 5.0  # until the cluster has stopped sending new connections to a proxy that drains
 BUFFER_BYTES = MIB
-SECRET_NAME = "(a secret path)"  # noqa: S105 - what the log says instead
-LOGGED = {
-    "time": "%START_TIME%",
-    "event": "request",
-    "method": "%REQ(:METHOD)%",
-    "status": "%RESPONSE_CODE%",
-    "flags": "%RESPONSE_FLAGS%",
-    "duration_ms": "%DURATION%",
-    "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
-    "upstream": "%UPSTREAM_CLUSTER%",
-    "request_id": "%REQ(X-REQUEST-ID)%",
-    "trace_parent": "%REQ(TRACEPARENT)%",
-    "organization": "%REQ(X-DANA-ORGANIZATION)%",
-}
 
 
 def proxy(gateway: Gateway, cluster: Cluster) -> list[Config]:
