@@ -1,7 +1,9 @@
 """An installation of its own for each binding, so that whoever is killed here is nobody's neighbour."""
 
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -36,22 +38,21 @@ def broker(binding_name: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="session")
-async def settings(
-    servers: Settings, binding_name: str, broker: RabbitMQ | None, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Settings]:
+async def settings(servers: Settings, binding_name: str, broker: RabbitMQ | None) -> AsyncIterator[Settings]:
     """An installation whose events go through this binding."""
-    home = tmp_path_factory.mktemp(f"conformance-{binding_name}")
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)
-    server = start_postgres(home)
-    try:
-        own = replace(servers, database_url=server.dsn, rabbitmq_url=broker.url if broker else "")
-        own = replace(own, pool_size=5)  # some tests have two dozen workers, and the server 300 connections
-        await migrate(own)
-        await days.furnish(own)
-        yield own
-    finally:
-        server.stop()
+    # Not pytest's folder: whichever run of pytest begins next closes that to PostgreSQL's account.
+    with tempfile.TemporaryDirectory(prefix=f"dana-conformance-{binding_name}-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # noqa: ASYNC240 - nothing else runs here
+        server = start_postgres(home / "postgres")
+        try:
+            own = replace(servers, database_url=server.dsn, rabbitmq_url=broker.url if broker else "")
+            own = replace(own, pool_size=5)  # some tests have two dozen workers, the server 300 connections
+            await migrate(own)
+            await days.furnish(own)
+            yield own
+        finally:
+            server.stop()
 
 
 @pytest.fixture

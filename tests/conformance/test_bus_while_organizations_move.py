@@ -1,8 +1,10 @@
 """What the bus promises about organizations that are closed, have gone, or live on a shard that is new."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,16 +34,18 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-async def own(servers: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
+async def own(servers: Settings) -> AsyncIterator[Settings]:
     """An installation of its own, whose shards may be closed and added."""
-    home = tmp_path_factory.mktemp("moving")
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)
-    server = start_postgres(home)
-    settings = replace(servers, database_url=server.dsn, shard_count=1)
-    await migrate(settings)
-    yield settings
-    server.stop()
+    with tempfile.TemporaryDirectory(prefix="dana-moving-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # noqa: ASYNC240 - nothing else runs here
+        server = start_postgres(home / "postgres")
+        try:
+            settings = replace(servers, database_url=server.dsn, shard_count=1)
+            await migrate(settings)
+            yield settings
+        finally:
+            server.stop()
 
 
 @pytest.fixture

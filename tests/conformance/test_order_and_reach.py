@@ -35,13 +35,15 @@ async def workers(settings: Settings, binding: Binding, count: int) -> AsyncIter
         for shards in everybody
         for group in GROUPS
     ]
-    for bus in buses:
-        await bus.start()
-    yield
-    for bus in buses:
-        await bus.stop()
-    for shards in everybody:
-        await shards.close()
+    try:
+        for bus in buses:
+            await bus.start()
+        yield
+    finally:
+        for bus in buses:
+            await bus.stop()
+        for shards in everybody:
+            await shards.close()
 
 
 async def test_eight_workers_keep_the_order_of_each_key_in_every_group(

@@ -27,11 +27,13 @@ pytestmark = pytest.mark.usefixtures("short_pauses")
 @asynccontextmanager
 async def everybody_at_work(shards: Shards, binding: Binding) -> AsyncIterator[None]:
     buses = [Bus(group, shards, days.consumers(group, shards, lambda _: None), binding) for group in GROUPS]
-    for bus in buses:
-        await bus.start()
-    yield
-    for bus in buses:
-        await bus.stop()
+    try:
+        for bus in buses:
+            await bus.start()
+        yield
+    finally:
+        for bus in buses:
+            await bus.stop()
 
 
 @pytest.fixture

@@ -169,7 +169,8 @@ class Scheduler:
             await running
         except asyncio.CancelledError:
             with suppress(Exception):
-                await asyncio.wait_for(self._ask(_FAIL, name, token, timedelta(0)), FAREWELL_SECONDS)
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self._ask(_FAIL, name, token, timedelta(0))
             raise
         except Exception as error:
             log.warning("job_failed", job=name, exc_info=error)
@@ -187,8 +188,8 @@ class Scheduler:
         while not (await asyncio.wait([running], timeout=step))[0]:
             asked_at = loop.time()
             try:
-                renew = self._ask(_RENEW, name, token, timedelta(seconds=LEASE_SECONDS))
-                renewed = await asyncio.wait_for(renew, step)
+                async with asyncio.timeout(step):
+                    renewed = await self._ask(_RENEW, name, token, timedelta(seconds=LEASE_SECONDS))
             except Exception as error:
                 if loop.time() > kept_until - 3 * step:
                     raise CutError("The catalog is away for too long.") from error

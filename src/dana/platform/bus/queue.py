@@ -80,7 +80,8 @@ class Queue:
             if not claimed:
                 pause = poll_seconds() * random.uniform(0.8, 1.2)  # noqa: S311 - so that they don't all look at once
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), min(pause, due_seconds or pause))
+                    async with asyncio.timeout(min(pause, due_seconds or pause)):
+                        await self._woken.wait()
         for release in self._releases:
             release()
 
