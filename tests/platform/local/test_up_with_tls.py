@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -109,6 +110,16 @@ def test_a_bad_certificate_keeps_it_from_starting_with_one_sentence(up: Up) -> N
     until(up.has_ended, START_SECONDS)
     assert up.process is not None
     assert up.process.returncode == 1
-    last = up.said().strip().splitlines()[-1]
-    assert last.startswith("The certificate in ")
-    assert last.endswith("; renew it.")
+    (only,) = up.said().strip().splitlines()
+    assert only.startswith("The certificate in ")
+    assert only.endswith("; renew it.")
+
+
+def test_a_redirect_port_in_use_is_one_sentence(up: Up) -> None:
+    up.put(*make_certificate("localhost"))
+    with socket.create_server(("127.0.0.1", up.redirect_port)):
+        up.start()
+        until(up.has_ended, START_SECONDS)
+    (only,) = up.said().strip().splitlines()
+    assert only.startswith(f"Port {up.redirect_port} is in use by another program")
+    assert "DANA_TLS_REDIRECT_PORT=" in only

@@ -35,8 +35,8 @@ def usable_folder(data_dir: Path) -> None:
         )
 
 
-def free_to_listen(host: str, port: int) -> None:
-    """Check that nobody listens on the public port."""
+def free_to_listen(host: str, port: int, setting: str = "make up PORT=") -> None:
+    """Check that nobody listens on a public port; `setting` is how another one is chosen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,12 +44,12 @@ def free_to_listen(host: str, port: int) -> None:
             listener.bind((host, port))
         except PermissionError:
             raise CannotStartError(
-                f"Port {port} needs more rights; choose one above 1023: PORT=8080."
+                f"Port {port} needs more rights; choose one above 1023: {setting}8080."
             ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise CannotStartError(
-                    f"Port {port} is in use by another program; choose another: make up PORT={port + 1}."
+                    f"Port {port} is in use by another program; choose another: {setting}{port + 1}."
                 ) from None
             raise CannotStartError(f"Dana can't listen on {host}:{port}: {error.strerror}.") from None
 

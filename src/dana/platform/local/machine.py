@@ -74,6 +74,10 @@ class Machine:
         lock = checks.InstanceLock(place.data_dir)
         lock.take(place.url)
         checks.free_to_listen(place.host, place.port)
+        if files := CertificateFiles.from_environment():
+            files.check()
+        if (tls := tls_from_environment()) and tls.redirect_port:
+            checks.free_to_listen(place.host, tls.redirect_port, "DANA_TLS_REDIRECT_PORT=")
         checks.allow_many_connections()
         machine = cls(place, say, plan or Plan())
         machine._lock = lock
