@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from dana.platform.local import checks
-from dana.platform.local.machine import limits_from_environment
+from dana.platform.local.machine import limits_from_environment, trusted_proxies_from_environment
 from dana.platform.local.programs import CannotStartError
 
 HOLD = """
@@ -86,3 +86,13 @@ def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("DANA_LIMIT_USER", "many")
     with pytest.raises(CannotStartError, match="DANA_LIMIT_USER must be a whole number"):
         limits_from_environment()
+
+
+def test_proxies_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DANA_TRUSTED_PROXIES", raising=False)
+    assert trusted_proxies_from_environment() == 0
+    monkeypatch.setenv("DANA_TRUSTED_PROXIES", "2")
+    assert trusted_proxies_from_environment() == 2
+    monkeypatch.setenv("DANA_TRUSTED_PROXIES", "10.0.0.0/8")
+    with pytest.raises(CannotStartError, match="says how many there are"):
+        trusted_proxies_from_environment()

@@ -230,10 +230,18 @@ def gateway_of(place: Place, folder: Path, keys: Keys) -> Gateway:
         SECRET_PATHS,
         host=place.host,
         limits=limits_from_environment(),
-        trusted_proxies=int(os.environ.get("DANA_TRUSTED_PROXIES", "0")),
+        trusted_proxies=trusted_proxies_from_environment(),
         tls=tls_from_environment(),
         policies=POLICIES,
     )
+
+
+def trusted_proxies_from_environment() -> int:
+    """Read DANA_TRUSTED_PROXIES."""
+    text = os.environ.get("DANA_TRUSTED_PROXIES", "0")
+    if not text.isdigit():
+        raise CannotStartError(f"DANA_TRUSTED_PROXIES says how many there are, so not {text!r}.")
+    return int(text)
 
 
 def limits_from_environment() -> Limits:
