@@ -74,7 +74,7 @@ class RabbitBinding:
         self._upkeep = asyncio.create_task(self._look_after())
 
     async def stop(self) -> None:
-        """Give up relays and tokens; others take them over at once."""
+        """Give up relays and tokens; others have the tokens at once, the relays within a second."""
         tasks = [task for _, task in self._relays.values()]
         tasks += [self._upkeep] if self._upkeep else []
         for task in tasks:
@@ -114,10 +114,11 @@ class RabbitBinding:
             self._changed.clear()
             try:
                 await self._keep_relays()
+                await self._keep_tokens()
             except Problem as problem:
                 log.warning("shards_unknown", error=str(problem))
-            for tokens in list(self._tokens.values()):
-                await self._keep_flowing(tokens)
+            except Exception:  # a bug must not end what everybody is woken by
+                log.exception("binding_failed")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), UPKEEP_SECONDS)
 
@@ -133,18 +134,17 @@ class RabbitBinding:
                 await self._nearby.open(relay)
                 self._relays[shard] = (relay, asyncio.create_task(relay.run()))
 
-    async def _keep_flowing(self, tokens: Tokens) -> None:
-        if tokens.is_flowing:
-            return
-        try:
-            await tokens.flow()
-        except Problem as problem:
-            if tokens.listeners and tokens.listeners[0] not in self._fallen_back:
-                log.warning("tokens_dried_up", queue=tokens.name, error=str(problem))
-            for listener in tokens.listeners:
-                await self._fall_back(listener)
-                listener.wake()
-        else:
+    async def _keep_tokens(self) -> None:
+        """Let lanes without tokens be woken as without a broker, before each tries to get some again."""
+        dry = [tokens for tokens in self._tokens.values() if not tokens.is_flowing]
+        for listener in [listener for tokens in dry for listener in tokens.listeners]:
+            await self._fall_back(listener)
+        for tokens in dry:
+            try:
+                await tokens.flow()
+            except Problem as problem:
+                log.debug("tokens_dried_up", queue=tokens.name, error=str(problem))
+                continue
             for listener in tokens.listeners:
                 await self._return_from_fall_back(listener)
                 listener.wake()  # for what was committed before the first token
@@ -153,6 +153,7 @@ class RabbitBinding:
         if listener not in self._fallen_back:
             self._fallen_back.add(listener)
             await self._nearby.open(listener)
+            listener.wake()  # for what the last tokens would have told
 
     async def _return_from_fall_back(self, listener: Listener) -> None:
         if listener in self._fallen_back:

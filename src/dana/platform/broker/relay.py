@@ -67,6 +67,8 @@ class Relay:
                 except (Problem, *DRIVER_ERRORS) as error:
                     # Another process, with another way to the broker, may take over meanwhile.
                     log.warning("relay_stopped", shard=self.shard, error=str(error))
+                except Exception:  # a bug must not leave the shard without a relay
+                    log.exception("relay_failed", shard=self.shard)
             await asyncio.sleep(CANDIDATE_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
 
     @asynccontextmanager
