@@ -1,12 +1,14 @@
 """`dana gateway` as a person runs it."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from dana.platform.gateway.kubernetes import dana_gateway
@@ -15,6 +17,7 @@ from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys
 from dana.platform.local.programs import free_port
 from dana.platform.secrets import Secrets
 from tests.gateway.backends import listening
+from tests.gateway.certificates import DAY, make_certificate
 from tests.gateway.stands import EnvoyStand, Visit, until
 
 
@@ -80,3 +83,16 @@ def test_a_gateway_is_drained_and_taken_back(tmp_path: Path) -> None:
             visit.client.close()
             stand.stop()
         assert not is_alive()
+
+
+@pytest.mark.parametrize(("days", "is_fine"), [(90, True), (5, False), (-1, False)])
+def test_the_doctor_looks_how_long_the_certificate_is_valid(tmp_path: Path, days: int, is_fine: bool) -> None:
+    certificate, key = make_certificate("dana.example", -2 * DAY, days * DAY)
+    (tmp_path / "tls.crt").write_text(certificate)
+    (tmp_path / "tls.key").write_text(key)
+    files = {"DANA_TLS_CERT": str(tmp_path / "tls.crt"), "DANA_TLS_KEY": str(tmp_path / "tls.key")}
+    command = [sys.executable, "-m", "dana", "doctor", "--data", str(tmp_path / "data")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | files)
+    (found,) = [line for line in map(json.loads, ran.stdout.splitlines()) if line["name"] == "Certificate"]
+    assert found["is_fine"] is is_fine
+    assert ("valid until" if is_fine else "renew it.") in found["says"]

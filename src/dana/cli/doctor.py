@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from dana.cli.terminal import console, is_terminal, print_json
 from dana.platform import deadletters, migrations
 from dana.platform.broker import Connection
 from dana.platform.local import checks
+from dana.platform.local.certificates import CertificateFiles
 from dana.platform.local.envoy import find_envoy
 from dana.platform.local.postgres import find_binaries
 from dana.platform.local.programs import CannotStartError
@@ -26,6 +28,7 @@ from dana.platform.local.valkey import find_server
 ROOT = Path(__file__).parents[3]
 WANTED_DESCRIPTORS = 4096
 BROKER_SECONDS = 3.0
+SOON = timedelta(days=14)  # those who renew by themselves do it after two thirds of 90 days
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def _checks(data_dir: Path) -> list[tuple[str, Callable[[], str]]]:
         ("PostgreSQL", lambda: str(find_binaries())),
         ("Valkey", lambda: str(find_server())),
         ("Envoy", lambda: str(find_envoy())),
+        ("Certificate", _certificate),
         ("Console", lambda: _built("web")),
         ("Widget", lambda: _built("widget")),
         ("Embeddings", _embeddings),
@@ -72,6 +76,16 @@ def _look(name: str, look: Callable[[], str]) -> Finding:
         return Finding(name, True, look())
     except CannotStartError as problem:
         return Finding(name, False, str(problem))
+
+
+def _certificate() -> str:
+    files = CertificateFiles.from_environment()
+    if files is None:
+        return "none; without DANA_TLS_CERT and DANA_TLS_KEY, Dana speaks plain HTTP"
+    ends = files.check()
+    if ends - datetime.now(UTC) < SOON:
+        raise CannotStartError(f"{files.certificate} ends on {ends:%Y-%m-%d}; renew it.")
+    return f"{files.certificate}, valid until {ends:%Y-%m-%d}"
 
 
 def _built(app: str) -> str:

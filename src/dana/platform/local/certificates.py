@@ -53,9 +53,9 @@ class CertificateFiles:
             raise CannotStartError("Set both DANA_TLS_CERT and DANA_TLS_KEY, or neither of them.")
         return cls(Path(certificate).absolute(), Path(key).absolute())
 
-    def check(self) -> None:
-        """Check the pair; raises CannotStartError with one sentence."""
-        self._check(_read(self.certificate), _read(self.key))
+    def check(self) -> datetime:
+        """Check the pair, and return until when it is valid; raises CannotStartError with one sentence."""
+        return self._check(_read(self.certificate), _read(self.key))
 
     def give(self, gateway: Gateway) -> datetime:
         """Check the pair, give it to the gateway, and return until when it is valid."""
