@@ -1,10 +1,13 @@
 """`dana jobs`, as a script uses it."""
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
 from dana.platform.identity import SYSTEM
+from dana.platform.jobs import Cron, Scheduler
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from tests.cli.test_commands import dana, lines
@@ -35,6 +38,26 @@ async def test_jobs_are_listed_shown_redriven_and_replayed(
     assert lines(dana(settings, "jobs", "replay", group, str(org))) == [{"replayed": 1}]
     assert len(lines(dana(settings, "jobs", "list", "--group", group))) == 1
     await pool.execute("select platform.subscribe($1, '{}', '{}')", group)
+
+
+async def test_recurring_jobs_are_listed(settings: Settings, shards_of: Callable[[str], Shards]) -> None:
+    name = f"nightly-{new_id()}"
+    scheduler = Scheduler("conversations", shards_of("conversations"), [Cron(name, "17 3 * * *", _nothing)])
+    await scheduler.start()
+    async with asyncio.timeout(20):
+        while not (found := [job for job in _recurring(settings) if job["name"].endswith(name)]):
+            await asyncio.sleep(0.1)
+    await scheduler.stop()
+    assert (found[0]["rhythm"], found[0]["is_running"], found[0]["ran_at"]) == ("17 3 * * *", False, None)
+    assert found[0]["due_at"].endswith("T03:17:00Z")
+
+
+def _recurring(settings: Settings) -> list[Any]:
+    return lines(dana(settings, "jobs", "recurring"))
+
+
+async def _nothing() -> None:
+    pass
 
 
 def test_a_replay_that_makes_no_sense_is_refused_with_one_sentence(settings: Settings, org: OrgId) -> None:

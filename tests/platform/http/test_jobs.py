@@ -1,6 +1,7 @@
 """The API over what consumers have yet to do: support looks, an admin acts, nobody else is let in."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -111,6 +112,15 @@ async def test_an_admin_redrives_and_replays(
     assert "There is no consumer named nobody" in refused.json()["detail"]
 
 
+async def test_recurring_jobs_are_listed_with_their_next_run(
+    http: httpx.AsyncClient, settings: Settings, org: OrgId
+) -> None:
+    await as_(http, settings, org, PlatformRole.SUPPORT)
+    found = {job["name"]: job for job in (await http.get(f"{ROOT}/recurring")).json()["items"]}
+    assert found["auth.delete_ended"]["rhythm"] == "7 * * * *"
+    assert datetime.fromisoformat(found["auth.delete_ended"]["due_at"]).minute == 7
+
+
 async def test_support_acts_not_and_others_look_not(
     http: httpx.AsyncClient, settings: Settings, org: OrgId, signed_up: SignedUp
 ) -> None:
@@ -118,5 +128,5 @@ async def test_support_acts_not_and_others_look_not(
     assert (await http.post(f"{ROOT}/redrive", json={})).status_code == 403
     replay = {"group": "ai", "organization_id": str(org)}
     assert (await http.post(f"{ROOT}/replay", json=replay)).status_code == 403
-    for path in ("/", "/event"):
+    for path in ("/", "/event", "/recurring"):
         assert (await signed_up.http.get(ROOT + path)).status_code == 403

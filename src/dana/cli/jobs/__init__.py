@@ -37,6 +37,14 @@ def list_dead(organization: Organization = None, only: Group = None, data: Data 
     work.list_dead(data, organization, only)
 
 
+@group.command("recurring")
+def list_recurring(data: Data = HERE) -> None:
+    """List what runs again and again: when next, and when it last ended well (UTC)."""
+    from dana.cli.jobs import work  # noqa: PLC0415
+
+    work.list_recurring(data)
+
+
 @group.command()
 def show(org_id: UUID, cursor: int, data: Data = HERE) -> None:
     """Show one event with what each consumer still has to do with it."""

@@ -10,10 +10,11 @@ import msgspec
 from dana.cli.installation import installation
 from dana.cli.terminal import console, errors, fail, is_terminal, print_json, print_rows
 from dana.contracts.ids import OrgId
-from dana.platform import deadletters, replaying
+from dana.platform import deadletters, replaying, schedules
 from dana.platform.errors import Problem
 
 COLUMNS = ("age", "shard", "org_id", "cursor", "type", "group", "lane", "state", "attempts", "reason")
+SCHEDULE = ("name", "rhythm", "due_at", "ran_at", "is_running")
 
 
 def list_due(data_dir: Path, org_id: UUID | None, group: str | None) -> None:
@@ -37,6 +38,13 @@ def show(data_dir: Path, org_id: UUID, cursor: int) -> None:
     print_rows(letters, COLUMNS, nothing="Every consumer is done with this event, or it is not there.")
     if letters and is_terminal():
         console.print_json(msgspec.json.format(letters[0].payload.encode()).decode())
+
+
+def list_recurring(data_dir: Path) -> None:
+    """List recurring jobs."""
+    with installation(data_dir) as settings:
+        found = asyncio.run(schedules.list_schedules(settings))
+    print_rows(found, SCHEDULE, nothing="No process has run yet, so there are no recurring jobs.")
 
 
 def redrive(data_dir: Path, org_id: UUID | None, cursor: int | None, group: str | None) -> None:

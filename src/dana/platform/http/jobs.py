@@ -21,6 +21,7 @@ from dana.platform.http.app import bearer_token
 from dana.platform.http.paging import Page, decode_cursor, encode_cursor
 from dana.platform.identity import Keys, Member, require_platform
 from dana.platform.replaying import Replay
+from dana.platform.schedules import Schedule, list_schedules
 from dana.platform.settings import Settings
 
 BODY_BYTES = 64 * 1024
@@ -116,6 +117,12 @@ async def show_event(
     return Page(items=[_view(letter, with_payload=_may_act(member)) for letter in found])
 
 
+@get("/recurring", operation_id="list_recurring_platform_jobs")
+async def list_recurring(settings: Installation) -> Page[Schedule]:
+    """List what runs again and again: when next, and when it last ended well."""
+    return Page(items=await list_schedules(settings))
+
+
 @post("/redrive", status_code=200, operation_id="redrive_platform_jobs")
 async def redrive(settings: Installation, member: SignedIn, data: JSONBody[Redrive]) -> Count:
     """Try dead deliveries again."""
@@ -148,7 +155,7 @@ def router(settings: Settings, keys: Keys) -> Router:
 
     return Router(
         "/api/v1/platform/jobs",
-        route_handlers=[list_jobs, show_event, redrive, replay],
+        route_handlers=[list_jobs, show_event, list_recurring, redrive, replay],
         dependencies={"settings": Provide(lambda: settings, sync_to_thread=False)},
         guards=[guard],
         request_max_body_size=BODY_BYTES,
