@@ -7,6 +7,7 @@ must still hear what consumers have done.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from dana.platform.errors import Unavailable
 
 RECONNECT_SECONDS = 0.5  # a broker that restarts is missed by polls of about this length
 HEARTBEAT_SECONDS = 10  # a node that vanished without a word is noticed after two or three of them
+REPEAT_SECONDS = 60.0  # between two lines of the log that say why it can't be reached
 START_SECONDS = 2.0  # a broker that is away must not keep a process from starting
 ANSWER_SECONDS = 5.0
 CLOSE_SECONDS = 2.0  # a blocked connection doesn't say goodbye
@@ -30,9 +32,6 @@ BROKER_ERRORS = CONNECTION_EXCEPTIONS
 """Whatever the client may raise when the broker, or the way to it, is not as it should be."""
 
 log = structlog.get_logger(__name__)
-
-for _library in ("aio_pika", "aiormq"):  # twice a second, each attempt that fails; what matters is said here
-    logging.getLogger(_library).setLevel(logging.CRITICAL)
 
 
 class Connection:
@@ -160,3 +159,22 @@ def each_node(url: str) -> list[URL]:
     login, _, listed = parts.netloc.rpartition("@")
     prefix = f"{login}@" if login else ""
     return [URL(parts._replace(netloc=f"{prefix}{host}").geturl()) for host in listed.split(",")]
+
+
+class _Seldom(logging.Filter):
+    """Lets a library say the same only once in a while: it tries twice a second."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said_at: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether this is worth a line."""
+        now, text = time.monotonic(), record.getMessage()
+        self._said_at = {said: at for said, at in self._said_at.items() if now - at < self._seconds}
+        return self._said_at.setdefault(text, now) == now
+
+
+logging.getLogger("aio_pika.robust_connection").addFilter(_Seldom(REPEAT_SECONDS))
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it tells of the same attempts
