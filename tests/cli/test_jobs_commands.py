@@ -1,16 +1,30 @@
 """`dana jobs`, as a script uses it."""
 
 import asyncio
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
 from dana.platform.identity import SYSTEM
 from dana.platform.jobs import Cron, Scheduler
+from dana.platform.local.postgres import start_postgres
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from tests.cli.test_commands import dana, lines
+
+
+@pytest.fixture
+def empty() -> Iterator[Path]:
+    """A folder that PostgreSQL's account may enter."""
+    with tempfile.TemporaryDirectory(prefix="dana-empty-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "postgres"
 
 
 async def test_jobs_are_listed_shown_redriven_and_replayed(
@@ -66,3 +80,13 @@ def test_a_replay_that_makes_no_sense_is_refused_with_one_sentence(settings: Set
     assert run.returncode == 1
     assert run.stdout == ""
     assert run.stderr.strip() == "The time ends before it begins; exchange the two."
+
+
+def test_an_installation_that_is_not_there_yet_says_what_to_do(settings: Settings, empty: Path) -> None:
+    server = start_postgres(empty)
+    try:
+        run = dana(replace(settings, database_url=server.dsn), "jobs", "list")
+    finally:
+        server.stop()
+    assert run.returncode == 1
+    assert run.stderr.strip() == "The databases here are not up to date; run `dana migrate`, and ask again."
