@@ -207,7 +207,7 @@ def test_a_shard_is_added_drained_and_removed_while_its_address_stays_secret(own
     said = refusal(own, "add", "extra2", DANA_SHARD_URL=wrong)
     assert "password authentication failed" in said
     assert password not in said
-    assert "no address" in refusal(own, "add", "extra2", "--url", "-")
+    assert "No address was given" in refusal(own, "add", "extra2", "--url", "-")
     assert lines(own, "close", "shard1") == [{"shard": "shard1", "is_open": False}]
     places = lines(own, "place")
     assert (places[0]["shard"], places[-1]["shard"], places[-1]["rank"]) == ("extra", "shard1", None)
