@@ -1,7 +1,6 @@
 """A real RabbitMQ for these tests, and connections to it."""
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -34,12 +33,3 @@ async def publisher(broker: RabbitMQ) -> AsyncIterator[Publisher]:
     await made.start()
     yield made
     await made.stop()
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that may be entered by PostgreSQL's account."""
-    folder = tmp_path_factory.mktemp("home")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
-    return folder

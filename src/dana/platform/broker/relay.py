@@ -51,6 +51,7 @@ class Relay:
         self._shards = shards
         self._publisher = publisher
         self._woken = asyncio.Event()
+        self._is_failing = False
 
     def wake(self, release: Release | None = None) -> None:
         """Look at once."""
@@ -66,7 +67,7 @@ class Relay:
                             await self._relay(connection)
                 except (Problem, *DRIVER_ERRORS) as error:
                     # Another process, with another way to the broker, may take over meanwhile.
-                    log.warning("relay_stopped", shard=self.shard, error=str(error))
+                    self._note_failure(error)
                 except Exception:  # a bug must not leave the shard without a relay
                     log.exception("relay_failed", shard=self.shard)
             await asyncio.sleep(CANDIDATE_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
@@ -83,6 +84,7 @@ class Relay:
                     await connection.execute(f"set idle_session_timeout = '{HUNG_SECONDS}s'")
                     await connection.execute("select platform.relay_types($1)", sorted(EVENTS_BY_TYPE))
                     log.info("relay_began", shard=self.shard)
+                    self._is_failing = False
                     yield connection
                 finally:
                     with suppress(asyncpg.InterfaceError):
@@ -111,6 +113,12 @@ class Relay:
                 [row["cursor"] for row in rows],
             )
             RELAYED.labels(self.shard).inc(len(batch))
+
+    def _note_failure(self, error: Exception) -> None:
+        """Say it once: an outage is met again every second."""
+        if not self._is_failing:
+            log.warning("relay_stopped", shard=self.shard, error=str(error))
+        self._is_failing = True
 
     def _outgoing(self, row: asyncpg.Record) -> Outgoing:
         return Outgoing(
