@@ -56,6 +56,7 @@ insert into platform.long_job_problems (org_id, job_id, number, subject, reason)
   values ($1, $2, 1, 'Line', 'bad');
 insert into conversations.job_parts (org_id, job_id, number, first_line, lines, size_bytes, sha256, content)
   values ($1, $2, 0, 1, 1, 2, '\\x00ff', '\\x1f8b00');
+insert into platform.replays (org_id, consumer_group, scope, up_to) values ($1, 'somebody', 'all', 3);
 insert into platform.deliveries (org_id, cursor, consumer_group, lane, event_created_at, attempts,
     leased_until, lease_token)
   select $1, 1, 'somebody', 'bulk', created_at, 1, now() + interval '1 hour', $2
