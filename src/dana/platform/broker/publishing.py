@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import aiormq
-from aio_pika import DeliveryMode, Message
 from aio_pika.abc import AbstractChannel
 from aio_pika.exceptions import PublishError
 
 from dana.contracts.ids import EventId, OrgId
-from dana.platform.broker.connection import Connection
+from dana.platform.broker.connection import Connection, answers_in_time
 from dana.platform.broker.measures import REFUSED, UNCONFIRMED
 from dana.platform.broker.topology import EXCHANGE, declare_streams, partition_of
 from dana.platform.errors import Unavailable
 
+PERSISTENT = 2
 CONFIRM_SECONDS = 15.0  # the election of a stream's leader may take eleven; a blocked connection, for ever
 
 
@@ -36,10 +36,9 @@ class Outgoing:
         """Say by partition and type who gets it."""
         return f"{partition_of(self.org_id)}.{self.type}"
 
-    def message(self) -> Message:
-        """Return it as it stands in the streams."""
-        return Message(
-            self.payload.encode(),
+    def properties(self) -> aiormq.spec.Basic.Properties:
+        """Return what stands around its payload in the streams."""
+        return aiormq.spec.Basic.Properties(
             headers={
                 "id": str(self.id),
                 "org": str(self.org_id),
@@ -50,7 +49,7 @@ class Outgoing:
                 "shard": self.shard,
             },
             content_type="application/json",
-            delivery_mode=DeliveryMode.PERSISTENT,
+            delivery_mode=PERSISTENT,
             message_id=f"{self.org_id}/{self.cursor}",
             app_id="dana",
         )
@@ -98,20 +97,20 @@ class Publisher:
                 UNCONFIRMED.set(0)
 
     async def _send(self, channel: AbstractChannel, batch: Sequence[Outgoing]) -> None:
-        underlay = await channel.get_underlay_channel()
+        async with answers_in_time():
+            underlay = await channel.get_underlay_channel()
         # Each waits for its confirmation, but all are written in this order: the channel's lock is fair.
         sending = [
             asyncio.create_task(
                 underlay.basic_publish(
-                    message.body,
+                    outgoing.payload.encode(),
                     exchange=EXCHANGE,
                     routing_key=outgoing.routing_key(),
-                    properties=message.properties,
+                    properties=outgoing.properties(),
                     mandatory=True,
                 )
             )
             for outgoing in batch
-            for message in (outgoing.message(),)
         ]
         try:
             _, late = await asyncio.wait(

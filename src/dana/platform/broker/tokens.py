@@ -7,10 +7,12 @@ may be lost, doubled or come in any order: what is due, and whose turn it is, Po
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel
+from aiormq.abc import DeliveredMessage
 
 from dana.platform.broker.connection import BROKER_ERRORS, Connection, answers_in_time
 from dana.platform.broker.measures import TOKENS
@@ -31,12 +33,14 @@ class Tokens:
         self._listeners: dict[str, deque[Listener]] = {}
         self._channel: AbstractChannel | None = None
         self._is_stale = False
-        self._acknowledging: set[asyncio.Task[None]] = set()
+        self._acknowledging: asyncio.Task[None] | None = None
 
     @property
     def is_flowing(self) -> bool:
         """Whether this lane hears of what is due by tokens."""
-        return self._channel is not None and not self._channel.is_closed and not self._is_stale
+        is_open = self._channel is not None and not self._channel.is_closed
+        is_acknowledging = self._acknowledging is not None and not self._acknowledging.done()
+        return is_open and is_acknowledging and not self._is_stale
 
     @property
     def name(self) -> str:
@@ -66,17 +70,22 @@ class Tokens:
         types = {event_type for listener in self.listeners for event_type in listener.types}
         await declare_jobs(self._connection, self._group, self._lane, types)
         channel = await self._connection.channel()
+        ended: asyncio.Queue[int] = asyncio.Queue()
         async with answers_in_time():
             underlay: Any = await channel.get_underlay_channel()
             underlay.on_consumer_cancel_callbacks.add(self._note_cancel)  # its queue was deleted
             await channel.set_qos(prefetch_count=sum(listener.slots for listener in self.listeners))
-            queue = await channel.get_queue(self.name, ensure=False)
-            await queue.consume(self._take)
+            # The client's own objects around a message cost more than all the rest that a token takes.
+            await underlay.basic_consume(self.name, partial(self._take, ended))
         self._channel = channel
+        self._acknowledging = asyncio.create_task(_acknowledge(underlay, ended))
 
     async def end(self) -> None:
         """Take none any more; those held go back to the broker, and to others."""
         channel, self._channel = self._channel, None
+        if self._acknowledging is not None:
+            self._acknowledging.cancel()
+            await asyncio.gather(self._acknowledging, return_exceptions=True)
         if channel is not None and not channel.is_closed:
             with suppress(Problem):
                 async with answers_in_time():
@@ -85,10 +94,12 @@ class Tokens:
     def _note_cancel(self, *_: object) -> None:
         self._is_stale = True
 
-    async def _take(self, message: AbstractIncomingMessage) -> None:
-        its = self._listeners.get(str(message.headers.get("shard")))
+    async def _take(self, ended: "asyncio.Queue[int]", message: DeliveredMessage) -> None:
+        tag = cast("int", message.delivery_tag)
+        headers: Any = message.header.properties.headers or {}
+        its = self._listeners.get(str(headers.get("shard")))
         if not its:
-            self._acknowledge(message)
+            ended.put_nowait(tag)
             return
         its.rotate()  # those of one process take turns
         held = TOKENS.labels(self._group, self._lane)
@@ -100,16 +111,13 @@ class Tokens:
             if not is_released:
                 is_released = True
                 held.dec()
-                self._acknowledge(message)
+                ended.put_nowait(tag)
 
         its[0].wake(release)
 
-    def _acknowledge(self, message: AbstractIncomingMessage) -> None:
-        task = asyncio.create_task(_acknowledged(message))
-        self._acknowledging.add(task)
-        task.add_done_callback(self._acknowledging.discard)
 
-
-async def _acknowledged(message: AbstractIncomingMessage) -> None:
-    with suppress(*BROKER_ERRORS):  # its connection is gone, and the broker gives the token to another
-        await message.ack()
+async def _acknowledge(channel: Any, ended: "asyncio.Queue[int]") -> None:
+    """Acknowledge one after the other; when the channel is gone, the broker gives the tokens to others."""
+    with suppress(*BROKER_ERRORS):
+        while True:
+            await channel.basic_ack(await ended.get(), wait=False)
