@@ -130,7 +130,9 @@ class Reader(WSListener):
             with contextlib.suppress(Exception):  # refused, cut, nobody there: come back
                 resume = "" if self.cursor is None else f"&cursor={self.cursor}"
                 self._transport, _ = await ws_connect(lambda: self, self._address + resume)
-                await self._cut.wait()
+                # A connection that ends before the handshake does is returned as if nothing had happened.
+                if not self._transport.is_disconnected:
+                    await self._cut.wait()
             await asyncio.sleep(0.1)
 
 
