@@ -1,4 +1,4 @@
-// Made by `npm run api` from schema/openapi.json, sha256 0ad86ac5720632034460bf934b5b398ad265bb3ae526f449a66a9f6cbea11282. Not written by hand.
+// Made by `npm run api` from schema/openapi.json, sha256 7bf0470ee54f3be797834fa7ffdc355a98d9c686f5f550beb60c929c6eb1f747. Not written by hand.
 export interface paths {
     "/.well-known/jwks.json": {
         parameters: {
@@ -949,6 +949,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/jobs/recurring": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListRecurring
+         * @description List what runs again and again: when next, and when it last ended well.
+         */
+        get: operations["list_recurring_platform_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platform/jobs/redrive": {
         parameters: {
             query?: never;
@@ -1732,6 +1752,11 @@ export interface components {
             items: components["schemas"]["JobProblem"][];
             next_cursor: string | null;
         };
+        /** Page[Schedule] */
+        "Page_dana.platform.schedules.Schedule_": {
+            items: components["schemas"]["Schedule"][];
+            next_cursor: string | null;
+        };
         /** Page[InvitationView] */
         "Page_dana.services.auth.models.InvitationView_": {
             items: components["schemas"]["InvitationView"][];
@@ -1859,6 +1884,15 @@ export interface components {
          * @enum {string}
          */
         Role: "owner" | "admin" | "agent";
+        /** Schedule */
+        Schedule: {
+            /** Format: date-time */
+            due_at: string;
+            is_running: boolean;
+            name: string;
+            ran_at: string | null;
+            rhythm: string;
+        };
         /** SearchAnswer */
         SearchAnswer: {
             confidence: number;
@@ -7126,6 +7160,89 @@ export interface operations {
                         } | unknown[];
                         status_code: number;
                     };
+                };
+            };
+            /** @description Sign in first */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not possible now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request is not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Try again in a moment */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    list_recurring_platform_jobs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_dana.platform.schedules.Schedule_"];
                 };
             };
             /** @description Sign in first */
