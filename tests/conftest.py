@@ -6,7 +6,7 @@ is how tenants are kept apart in production, too.
 
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import randrange
@@ -25,8 +25,8 @@ from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 
 
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Settings]:
+@contextmanager
+def started_servers() -> Iterator[Settings]:
     """Start PostgreSQL and Valkey."""
     with tempfile.TemporaryDirectory(prefix="dana-test-") as folder:
         home = Path(folder)
@@ -47,6 +47,13 @@ def servers() -> Iterator[Settings]:
         finally:
             valkey.stop()
             postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Settings]:
+    """The worker's own servers."""
+    with started_servers() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +16,21 @@ from dana.platform.ephemera import Ephemera
 from dana.platform.fanout import Fanout
 from dana.platform.http import make_app
 from dana.platform.identity import Keys, Member
+from dana.platform.migrations import migrate
 from dana.platform.service import Platform, Running
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.platform.valkey import Valkey
 from dana.services.ai.service import build as build_ai
 from dana.services.conversations.service import build as build_conversations
+from tests.conftest import started_servers
 from tests.services.ai.shelf import PASSAGES, Shelf
 
 COVERED = "Within how many days can I return an item?"
 UNCOVERED = "Who won the football championship in Brazil?"
 PATIENCE_SECONDS = 15.0
+
+pytestmark = pytest.mark.xdist_group("turns")  # they share servers
 
 
 @dataclass
@@ -82,6 +86,20 @@ class Shop:
         provider = {"kind": "openai", "base_url": base_url, "model": model}
         changed = await self.http.put("/api/v1/assistant", json={"provider": provider}, headers=self.headers)
         assert changed.is_success, changed.text
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Settings]:
+    """Servers of their own: elsewhere the whole of Dana may run, whose assistant would answer, too."""
+    with started_servers() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def settings(servers: Settings) -> Settings:
+    """An installation with all migrations."""
+    await migrate(servers)
+    return servers
 
 
 @pytest.fixture
