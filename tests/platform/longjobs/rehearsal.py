@@ -39,6 +39,7 @@ class Counting:
         """How long a chunk takes."""
         self.on_chunk: Callable[[], None] = lambda: None
         self.prepared: list[int] = []
+        self.foreseen = numbers
         self.crashes: list[Exception] = []
         """Raised one after the other, each at the end of a chunk."""
         self.expires_at: datetime | None = None
@@ -60,7 +61,7 @@ class Counting:
         return Advance(
             more=1,
             resume=number,
-            total=self.numbers,
+            total=self.foreseen,
             is_finished=number == self.numbers,
             problems=[JobProblem(number=number, reason="is even")] if number % 2 == 0 else [],
             file_expires_at=self.expires_at if number == self.numbers else None,

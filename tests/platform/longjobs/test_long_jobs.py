@@ -49,6 +49,17 @@ async def test_a_job_goes_from_chunk_to_chunk_and_says_how_far_it_is(counting: C
     assert (problem.number, problem.reason) == (2, "is even")
 
 
+async def test_what_came_while_it_ran_makes_the_whole_larger(counting: Counting, org: OrgId) -> None:
+    counting.foreseen = 2
+    job = await counting.ask(org)
+    shown = []
+    for _ in range(3):
+        await counting.step(org)
+        found = await counting.find(org, job.id)
+        shown.append((found.done, found.total))
+    assert shown == [(1, 2), (2, 2), (3, 3)]
+
+
 async def test_what_is_delivered_again_does_nothing_again(counting: Counting, org: OrgId) -> None:
     await counting.ask(org)
     first = await counting.newest_event(org)

@@ -38,7 +38,9 @@ on conflict (org_id, idempotency_key) where idempotency_key is not null do nothi
 returning {_JOB}"""
 _ADVANCE = f"""
 update platform.long_jobs
-   set state = $3, done = done + $4, total = coalesce($5, total), resume = $6, problems = problems + $7,
+   set state = $3, done = done + $4,
+       total = coalesce($5, total) + greatest(done + $4 - coalesce($5, total), 0),
+       resume = $6, problems = problems + $7,
        file_expires_at = $8, version = version + 1, updated_at = $2,
        finished_at = case when $3 = 'done' then $2::timestamptz end,
        tidy_at = case when $3 = 'done' then coalesce($8::timestamptz, $2) end
