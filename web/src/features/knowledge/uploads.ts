@@ -87,7 +87,7 @@ async function deliver(one: Upload, attempt: number): Promise<Document> {
 
 /** XMLHttpRequest, because fetch can't say how much of the body has been sent. */
 async function post(one: Upload, isTokenRefused: boolean): Promise<Document> {
-  const token = await accessToken(isTokenRefused);
+  const token = await accessToken(isTokenRefused ? Number.POSITIVE_INFINITY : undefined);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "/api/v1/knowledge/documents");

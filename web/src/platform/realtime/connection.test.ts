@@ -1,64 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { backoffMs } from "./backoff";
-import { Connection, type Link } from "./connection";
-
-/** A socket in the test's hands. */
-class FakeSocket extends EventTarget {
-  readyState: number = WebSocket.OPEN;
-  readonly sent: string[] = [];
-  readonly url: URL;
-  constructor(url: string) {
-    super();
-    this.url = new URL(url, "ws://dana.test");
-  }
-  send(text: string): void {
-    this.sent.push(text);
-  }
-  close(): void {
-    this.readyState = WebSocket.CLOSED;
-  }
-  says(frame: object): void {
-    this.dispatchEvent(Object.assign(new Event("message"), { data: JSON.stringify(frame) }));
-  }
-  breaks(code: number): void {
-    this.readyState = WebSocket.CLOSED;
-    this.dispatchEvent(Object.assign(new Event("close"), { code }));
-  }
-}
-
-const hello = { type: "hello", cursor: 7, heartbeat_seconds: 20 };
-const event = (cursor: number) => ({ type: "event", cursor, id: String(cursor), created_at: "", event: { type: "organization_created", name: String(cursor) } });
-
-function start(cursor = 7) {
-  const sockets: FakeSocket[] = [];
-  const seen: string[] = [];
-  const refused: boolean[] = [];
-  const positions: string[] = [];
-  let resyncs = 0;
-  const link: Link = {
-    open(url) {
-      const socket = new FakeSocket(url);
-      sockets.push(socket);
-      return socket as unknown as WebSocket;
-    },
-    token(isRefused) {
-      refused.push(isRefused);
-      return Promise.resolve(`token${refused.length}`);
-    },
-    onPosition: (position) => position && positions.push(position),
-    onEvent: (got) => seen.push("name" in got ? got.name : got.type),
-    onEphemeral: () => undefined,
-    onResync: () => resyncs++,
-    isOnline: () => true,
-  };
-  const connection = new Connection(link, cursor);
-  connection.start();
-  const latest = async () => {
-    await vi.advanceTimersByTimeAsync(0);
-    return sockets.at(-1) as FakeSocket;
-  };
-  return { connection, sockets, seen, positions, refused, latest, resyncs: () => resyncs };
-}
+import { event, hello, startConnection as start } from "./examples";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -67,86 +9,154 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("continues from the last event it passed on, and passes each on once", async () => {
+it("continues from the last event that was applied, and passes each on once", async () => {
   const { connection, seen, latest } = start();
   const first = await latest();
-  expect(first.url.searchParams.get("cursor")).toBe("7");
+  expect(first.query.get("cursor")).toBe("7");
   first.says(hello);
   for (const cursor of [8, 9, 9, 8]) first.says(event(cursor));
   first.breaks(1006);
   expect(connection.state.get()).toBe("reconnecting");
   await vi.advanceTimersByTimeAsync(1000);
   const second = await latest();
-  expect(second.url.searchParams.get("cursor")).toBe("9");
+  expect(second.query.get("cursor")).toBe("9");
+  expect(second.query.get("token")).toBe("token2");
   second.says(hello);
   for (const cursor of [9, 10]) second.says(event(cursor));
-  expect(seen).toEqual(["8", "9", "10"]);
+  expect(seen).toEqual([8, 9, 10]);
   expect(connection.state.get()).toBe("live");
 });
 
-it("keeps the positions of what it has heard of", async () => {
-  const { positions, resyncs, latest } = start();
+it("says how far it is: once a second, and with each heartbeat", async () => {
+  const { latest } = start();
   const socket = await latest();
   socket.says(hello);
-  socket.says({ ...event(8), position: "b" });
-  socket.says(event(9));
-  socket.says({ ...event(8), position: "a" });
-  socket.says({ type: "resync", cursor: 20, position: "c" });
-  expect(positions).toEqual(["b", "c"]);
-  expect(resyncs()).toBe(1);
+  for (const cursor of [8, 9, 10]) socket.says(event(cursor));
+  expect(socket.said).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(socket.said).toEqual([{ type: "ack", cursor: 10 }]);
+  socket.says({ type: "heartbeat", cursor: 12 });
+  expect(socket.said.at(-1)).toEqual({ type: "ack", cursor: 12 });
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(socket.said).toHaveLength(2);
 });
 
-it("comes back at once after a restart", async () => {
-  const { sockets, latest } = start();
+it("takes 25 s of silence for a dead connection", async () => {
+  const { wires, latest, connection } = start();
+  (await latest()).says(hello);
+  await vi.advanceTimersByTimeAsync(24_900);
+  expect(connection.state.get()).toBe("live");
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(wires).toHaveLength(2);
+});
+
+it("renews its token in the last quarter of its time without a new connection", async () => {
+  const { wires, asked, latest } = start();
+  const socket = await latest();
+  socket.says({ ...hello, valid_seconds: 20 });
+  await vi.advanceTimersByTimeAsync(14_900);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(2_200);
+  expect(asked).toEqual([30_000, 10_000]);
+  expect(socket.said).toEqual([{ type: "renew", token: "token2" }]);
+  socket.says({ type: "renewed", valid_seconds: 900 });
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(socket.said).toHaveLength(1);
+  expect(wires).toHaveLength(1);
+});
+
+it("comes back when the server that sends it away says so", async () => {
+  const { wires, latest } = start();
+  const socket = await latest();
+  socket.says(hello);
+  socket.says({ type: "bye", code: 1012, reason: "restart", retry_ms: 4000 });
+  expect(socket.isClosed).toBe(true);
+  await vi.advanceTimersByTimeAsync(3_900);
+  expect(wires).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(wires).toHaveLength(2);
+});
+
+it("comes back at once after a restart that nobody announced", async () => {
+  const { wires, latest } = start();
   (await latest()).says(hello);
   (await latest()).breaks(1012);
   await vi.advanceTimersByTimeAsync(500);
-  expect(sockets).toHaveLength(2);
+  expect(wires).toHaveLength(2);
 });
 
-it("asks for a new token when the old one was refused", async () => {
-  const { refused, latest } = start();
+it("asks for a new session when the old one's token was refused", async () => {
+  const { asked, latest } = start();
   (await latest()).says(hello);
   (await latest()).breaks(4401);
   await vi.advanceTimersByTimeAsync(500);
-  expect(refused).toEqual([false, true]);
+  expect(asked).toEqual([30_000, Number.POSITIVE_INFINITY]);
 });
 
-it("asks for a new token when the gateway refuses the handshake twice, as it gives no reason", async () => {
-  const { refused, latest } = start();
-  (await latest()).breaks(1006);
-  await vi.advanceTimersByTimeAsync(1000);
-  (await latest()).breaks(1006);
-  await vi.advanceTimersByTimeAsync(1000);
-  expect(refused).toEqual([false, false, true]);
+it("waits longer each time when it is thrown out again and again", async () => {
+  const { wires, latest } = start();
+  for (let times = 0; times < 4; times++) {
+    const wire = await latest();
+    wire.says(hello);
+    wire.breaks(4408);
+    await vi.advanceTimersByTimeAsync(3200);
+  }
+  const before = wires.length;
+  const wire = await latest();
+  wire.says(hello);
+  wire.breaks(4408);
+  await vi.advanceTimersByTimeAsync(3100);
+  expect(wires).toHaveLength(before);
 });
 
-it("takes silence for a dead connection", async () => {
-  const { sockets, latest, connection } = start();
-  (await latest()).says(hello);
-  await vi.advanceTimersByTimeAsync(49_000);
-  expect(connection.state.get()).toBe("live");
-  await vi.advanceTimersByTimeAsync(2_000);
-  expect(sockets).toHaveLength(2);
-});
-
-it("fetches everything again when the server can't replay", async () => {
-  const { resyncs, latest, seen } = start();
+it("follows what is wanted, and asks for it again when it comes back", async () => {
+  const { connection, latest } = start();
   const socket = await latest();
   socket.says(hello);
-  socket.says({ type: "resync", cursor: 50 });
-  for (const cursor of [50, 51]) socket.says(event(cursor));
-  expect(resyncs()).toBe(1);
-  expect(seen).toEqual(["51"]);
+  connection.follow(["conversation:a", "conversation:b"]);
+  connection.follow(["conversation:b"]);
+  expect(socket.said).toEqual([
+    { type: "subscribe", channel: "conversation:a" },
+    { type: "subscribe", channel: "conversation:b" },
+    { type: "unsubscribe", channel: "conversation:a" },
+  ]);
+  socket.says({ type: "refused", channel: "conversation:b", reason: "not yours" });
+  connection.follow(["conversation:b"]);
+  expect(socket.said).toHaveLength(3);
+  socket.breaks(1012);
+  await vi.advanceTimersByTimeAsync(500);
+  expect((await latest()).query.get("channels")).toBe("organization,conversation:b");
+});
+
+it("says again that nobody is there when it comes back", async () => {
+  const { connection, latest } = start();
+  connection.setAway(true);
+  const first = await latest();
+  first.says(hello);
+  expect(first.said).toEqual([{ type: "state", state: "away" }]);
+  connection.setAway(false);
+  expect(first.said.at(-1)).toEqual({ type: "state", state: "online" });
+});
+
+it("does what is overdue when it is woken, as a background page's timers are late", async () => {
+  const { connection, wires, latest } = start();
+  (await latest()).says(hello);
+  vi.setSystemTime(Date.now() + 60_000);
+  connection.wake();
+  expect(connection.state.get()).toBe("reconnecting");
+  vi.setSystemTime(Date.now() + 60_000);
+  connection.wake();
+  await latest();
+  expect(wires).toHaveLength(2);
 });
 
 it("stays away once stopped", async () => {
-  const { connection, sockets, latest } = start();
+  const { connection, wires, latest } = start();
   const socket = await latest();
   connection.stop();
   socket.breaks(1006);
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(sockets).toHaveLength(1);
+  expect(wires).toHaveLength(1);
 });
 
 it("waits longer with each failure, but never longer than fifteen seconds", () => {

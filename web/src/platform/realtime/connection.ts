@@ -1,20 +1,26 @@
 import { createStore, type Store } from "@/platform/store";
+import { Acks } from "./acks";
+import { Alarm } from "./alarm";
 import { backoffMs } from "./backoff";
-import { type DanaEvent, type Ephemeral, readFrame } from "./frames";
+import { Candidate } from "./candidate";
+import type { Choice } from "./choice";
+import { type Frame, type News, readFrame, type Saying } from "./frames";
+import { Renewal } from "./renewal";
+import { Subscriptions } from "./subscriptions";
+import { CODE_CUT, type Ears, type Wire, type WireKind } from "./wire";
 
 export type LinkState = "connecting" | "live" | "reconnecting" | "offline";
 
-/** What the connection needs from outside; tests pass a fake socket and clock-free functions. */
+/** What the connection needs from outside; tests pass fake wires. */
 export interface Link {
-  open(url: string): WebSocket;
-  /** The access token to connect with; `isRefused` says that the last one was. */
-  token(isRefused: boolean): Promise<string>;
-  /** What has been heard of must be in whatever is fetched from here on. */
-  onPosition(position: string | undefined): void;
-  onEvent(event: DanaEvent): void;
-  onEphemeral(frame: Ephemeral): void;
-  /** The server can't replay what was missed: fetch everything again. */
-  onResync(): void;
+  open(kind: WireKind, query: URLSearchParams, ears: Ears): Wire;
+  /** A token for real time that allows a connection of at least so long. */
+  token(leastMs: number): Promise<string>;
+  /** The cursor up to which everything has been applied. */
+  cursor(): number;
+  receive(frame: News): void;
+  /** Say by a request what a stream can't carry. */
+  post(saying: Saying): void;
   isOnline(): boolean;
 }
 
@@ -23,30 +29,43 @@ const CODE_TOKEN = 4401;
 const CODE_TOO_MANY = 4429;
 const RESTART_JITTER_MS = 500;
 const TOO_MANY_MS = 20_000;
-/** Until the server has said how often it beats. */
-const FIRST_HEARTBEAT_SECONDS = 20;
+/** A token nearer to its end isn't worth a handshake. */
+const LEAST_MS = 30_000;
+/** Who was connected this long may come back at once; who is thrown out again and again waits longer each time. */
+const STABLE_MS = 5_000;
+const HELLO_WITHIN_MS = 10_000;
+const HEARTBEAT_SECONDS = 10;
 /** Silence of more than two heartbeats means a dead connection, whatever the socket thinks. */
 const SILENCE_HEARTBEATS = 2.5;
 
-/**
- * One socket to the server that comes back by itself. It remembers the cursor of the last event it
- * passed on, and continues from there, so nothing is missed and nothing comes twice.
- */
+/** One connection to the server that comes back by itself, from where what was applied ends. */
 export class Connection {
   readonly state: Store<LinkState> = createStore<LinkState>("connecting");
   private readonly link: Link;
-  private cursor: number;
-  private socket: WebSocket | null = null;
+  private readonly choice: Choice;
+  private readonly acks = new Acks(() => this.tell({ type: "ack", cursor: this.link.cursor() }));
+  private readonly renewal: Renewal;
+  private readonly subscriptions = new Subscriptions((frame) => this.tell(frame), () => this.reopen());
+  private readonly candidate: Candidate;
+  private wire: Wire | null = null;
+  private round = 0;
   private attempt = 0;
+  private helloAt: number | null = null;
   private isTokenRefused = false;
   private isStopped = true;
-  private heartbeatSeconds = FIRST_HEARTBEAT_SECONDS;
-  private retryTimer: ReturnType<typeof setTimeout> | undefined;
-  private silenceTimer: ReturnType<typeof setTimeout> | undefined;
+  private isAway = false;
+  private heartbeatSeconds = HEARTBEAT_SECONDS;
+  private readonly retrial = new Alarm(() => void this.connect());
+  private readonly silence = new Alarm(() => this.ended(CODE_CUT));
 
-  constructor(link: Link, cursor: number) {
+  constructor(link: Link, choice: Choice) {
     this.link = link;
-    this.cursor = cursor;
+    this.choice = choice;
+    this.renewal = new Renewal(
+      (leastMs) => link.token(leastMs),
+      (token) => this.tell({ type: "renew", token }),
+    );
+    this.candidate = new Candidate((ears) => this.open("socket", LEAST_MS, ears, () => this.subscriptions.all()), (wire, greeting) => this.replace(wire, greeting));
   }
 
   start(): void {
@@ -67,86 +86,150 @@ export class Connection {
     void this.connect();
   }
 
+  /** Do what is overdue: the timers of a page in the background come late. */
+  wake(): void {
+    if (this.isStopped) return;
+    if (this.silence.isOverdue) this.ended(CODE_CUT);
+    else if (this.retrial.isOverdue) this.retryNow();
+  }
+
   /** The network went away; don't wait for the silence to notice. */
   wentOffline(): void {
     this.drop();
     this.state.set("offline");
   }
 
-  send(frame: object): void {
-    if (this.socket?.readyState === WebSocket.OPEN && this.state.get() === "live") this.socket.send(JSON.stringify(frame));
+  /** Follow exactly these channels from now on, beside the organization's. */
+  follow(channels: Iterable<string>): void {
+    this.subscriptions.want(channels, this.isLive());
+  }
+
+  setAway(isAway: boolean): void {
+    if (isAway === this.isAway) return;
+    this.isAway = isAway;
+    this.say({ type: "state", state: isAway ? "away" : "online" });
+  }
+
+  /** Lost without harm when not connected. */
+  say(saying: Saying): void {
+    if (!this.isLive()) return;
+    if (this.wire?.kind === "socket") this.tell(saying);
+    else this.link.post(saying);
   }
 
   private async connect(): Promise<void> {
-    let token: string;
-    try {
-      token = await this.link.token(this.isTokenRefused);
-    } catch {
-      this.retry(backoffMs(this.attempt++));
-      return;
-    }
-    if (this.isStopped || this.socket) return;
+    const round = ++this.round;
+    const kind = this.choice.kind();
+    const leastMs = this.isTokenRefused ? Number.POSITIVE_INFINITY : LEAST_MS;
+    const isMine = () => round === this.round;
+    const ears = { heard: (text: string) => isMine() && this.heard(text), ended: (code: number) => isMine() && this.ended(code) };
+    const wire = await this.open(kind, leastMs, ears, () => this.subscriptions.begin()).catch(() => null);
+    if (!isMine()) return wire?.close();
+    if (!wire) return this.retry(backoffMs(this.attempt++));
     this.isTokenRefused = false;
-    const query = new URLSearchParams({ access_token: token, cursor: String(this.cursor) });
-    const socket = this.link.open(`/api/v1/realtime?${query}`);
-    this.socket = socket;
-    this.listenForSilence();
-    socket.addEventListener("message", ({ data }) => this.socket === socket && this.receive(String(data)));
-    socket.addEventListener("close", ({ code }) => this.socket === socket && this.closed(code));
+    this.wire = wire;
+    this.silence.set(HELLO_WITHIN_MS);
   }
 
-  private receive(text: string): void {
-    this.listenForSilence();
+  private async open(kind: WireKind, leastMs: number, ears: Ears, channels: () => string): Promise<Wire> {
+    const token = await this.link.token(leastMs);
+    const query = { token, cursor: String(this.link.cursor()), channels: channels() };
+    return this.link.open(kind, new URLSearchParams(query), ears);
+  }
+
+  private heard(text: string): void {
     const frame = readFrame(text);
-    if (frame?.type === "hello") {
-      this.heartbeatSeconds = frame.heartbeat_seconds || FIRST_HEARTBEAT_SECONDS;
-      this.attempt = 0;
-      this.state.set("live");
-    } else if (frame?.type === "event") {
-      if (frame.cursor <= this.cursor) return;
-      this.cursor = frame.cursor;
-      this.link.onPosition(frame.position);
-      this.link.onEvent(frame.event);
-    } else if (frame?.type === "ephemeral") {
-      this.link.onEphemeral(frame);
-    } else if (frame?.type === "heartbeat") {
-      this.cursor = Math.max(this.cursor, frame.cursor);
-    } else if (frame?.type === "resync") {
-      this.cursor = frame.cursor;
-      this.link.onPosition(frame.position);
-      this.link.onResync();
+    if (frame?.type === "hello") this.greeted(frame);
+    this.silence.set(this.heartbeatSeconds * SILENCE_HEARTBEATS * 1000);
+    if (frame?.type === "renewed") this.renewal.start(frame.valid_seconds);
+    else if (frame?.type === "bye") this.ended(frame.code, frame.retry_ms);
+    else if (frame?.type === "refused") this.subscriptions.refused(frame.channel);
+    else if (frame && isNews(frame)) {
+      this.link.receive(frame);
+      if (frame.type === "heartbeat") this.acks.now();
+      else if (frame.type === "event" || frame.type === "resync") this.acks.applied();
     }
   }
 
-  private closed(code: number): void {
+  private greeted(hello: Extract<Frame, { type: "hello" }>): void {
+    const kind = this.wire?.kind ?? "socket";
+    this.helloAt = Date.now();
+    this.heartbeatSeconds = hello.heartbeat_seconds || HEARTBEAT_SECONDS;
+    this.choice.works(kind);
+    if (kind === "socket") this.renewal.start(hello.valid_seconds);
+    else this.candidate.later();
+    this.state.set("live");
+    this.subscriptions.greeted(hello.channels, kind === "socket");
+    if (this.isAway) this.say({ type: "state", state: "away" });
+  }
+
+  /** A socket could be had beside the stream, so the stream ends. */
+  private replace(wire: Wire, greeting: string): Ears {
+    this.drop();
+    this.wire = wire;
+    this.heard(greeting);
+    const round = this.round;
+    const isMine = () => round === this.round;
+    return { heard: (text) => isMine() && this.heard(text), ended: (code) => isMine() && this.ended(code) };
+  }
+
+  private ended(code: number, retryMs?: number): void {
+    const kind = this.wire?.kind ?? "socket";
+    const wasMute = this.helloAt === null && code === CODE_CUT;
+    const wasStable = this.helloAt !== null && Date.now() - this.helloAt > STABLE_MS;
     this.drop();
     if (this.isStopped) return;
-    // The gateway refuses a handshake without a close code, so a second failure in a row may be the token's.
-    this.isTokenRefused = code === CODE_TOKEN || this.attempt === 1;
-    if (code === CODE_TOO_MANY) this.retry(TOO_MANY_MS);
-    else if (this.attempt === 0 && (code === CODE_RESTART || code === CODE_TOKEN)) {
-      this.attempt = 1;
-      this.retry(Math.random() * RESTART_JITTER_MS);
-    } else this.retry(backoffMs(this.attempt++));
+    if (wasMute && this.link.isOnline()) this.choice.isMute(kind);
+    if (wasStable) this.attempt = 0;
+    this.isTokenRefused = code === CODE_TOKEN;
+    this.retry(this.waitMs(code, retryMs));
+  }
+
+  private waitMs(code: number, retryMs: number | undefined): number {
+    const usual = backoffMs(this.attempt++);
+    // The server spreads those it sends away itself.
+    if (retryMs !== undefined) return this.attempt > 1 ? Math.max(retryMs, usual) : retryMs;
+    if (code === CODE_TOO_MANY) return TOO_MANY_MS;
+    const isAtOnce = this.attempt === 1 && (code === CODE_RESTART || code === CODE_TOKEN);
+    return isAtOnce ? Math.random() * RESTART_JITTER_MS : usual;
   }
 
   private retry(waitMs: number): void {
     if (this.isStopped) return;
     this.state.set(this.link.isOnline() ? "reconnecting" : "offline");
-    clearTimeout(this.retryTimer);
-    this.retryTimer = setTimeout(() => void this.connect(), waitMs);
+    this.retrial.set(waitMs);
   }
 
-  private listenForSilence(): void {
-    clearTimeout(this.silenceTimer);
-    this.silenceTimer = setTimeout(() => this.closed(0), this.heartbeatSeconds * SILENCE_HEARTBEATS * 1000);
+  /** A stream can't change what it follows, so another begins where it ends. */
+  private reopen(): void {
+    if (this.wire?.kind !== "stream") return;
+    this.drop();
+    void this.connect();
   }
 
   private drop(): void {
-    clearTimeout(this.retryTimer);
-    clearTimeout(this.silenceTimer);
-    const socket = this.socket;
-    this.socket = null;
-    socket?.close();
+    this.round++;
+    this.retrial.stop();
+    this.silence.stop();
+    this.acks.stop();
+    this.renewal.stop();
+    this.candidate.stop();
+    this.subscriptions.ended();
+    const { wire } = this;
+    this.wire = null;
+    this.helloAt = null;
+    wire?.close();
   }
+
+  private isLive(): boolean {
+    return this.helloAt !== null;
+  }
+
+  private tell(frame: object): void {
+    if (this.isLive() && this.wire?.kind === "socket") this.wire.say(JSON.stringify(frame));
+  }
+}
+
+function isNews(frame: Frame): frame is News {
+  return ["event", "heartbeat", "resync", "presence", "ephemeral"].includes(frame.type);
 }

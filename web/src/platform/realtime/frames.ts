@@ -2,11 +2,59 @@ import type { Conversation, Document, Inbox, Job, Member, Message } from "@/plat
 
 /** What the socket says. Unknown types are ignored, so that an older page survives a newer server. */
 export type Frame =
-  | { type: "hello"; cursor: number; heartbeat_seconds: number }
-  | { type: "event"; cursor: number; position?: string; id: string; created_at: string; event: DanaEvent }
-  | { type: "heartbeat"; cursor: number }
-  | { type: "resync"; cursor: number; position?: string }
-  | Ephemeral;
+  | { type: "hello"; cursor: number; heartbeat_seconds: number; valid_seconds: number; channels: string[] }
+  | { type: "renewed"; valid_seconds: number }
+  | { type: "bye"; code: number; reason: string; retry_ms: number }
+  | { type: "subscribed"; channel: string; cursor: number }
+  | { type: "unsubscribed"; channel: string }
+  | { type: "refused"; channel: string; reason: string }
+  | News;
+
+/** What a connection passes on: the rest is its own affair. */
+export type News = EventFrame | Heartbeat | Resync | Presence | Ephemeral;
+
+export interface EventFrame {
+  type: "event";
+  cursor: number;
+  position?: string;
+  id: string;
+  created_at: string;
+  event: DanaEvent;
+}
+
+/** Everything up to the cursor has been sent. */
+export interface Heartbeat {
+  type: "heartbeat";
+  cursor: number;
+}
+
+/** The server can't replay what was missed: everything up to the cursor must be fetched again. */
+export interface Resync {
+  type: "resync";
+  cursor: number;
+  position?: string;
+}
+
+/** Who follows a channel now: the whole list each time. */
+export interface Presence {
+  type: "presence";
+  channel: string;
+  people: Present[];
+  /** How many there are when `people` doesn't hold them all. */
+  count?: number;
+}
+
+export interface Present {
+  id: string;
+  kind: "member" | "visitor";
+  name: string;
+  state: "online" | "away";
+}
+
+/** What a client says, apart from what keeps its connection going. */
+export type Saying =
+  | { type: "typing"; conversation_id: string; is_typing: boolean }
+  | { type: "state"; state: "online" | "away" };
 
 export type Ephemeral = Typing | Draft;
 

@@ -6,7 +6,7 @@ const LOCK = "dana-refresh";
 const TABS = "dana-session";
 /** A token another tab fetched this recently is used instead of fetching one more. */
 const FRESH_MS = 20_000;
-/** A token this near to its end isn't used to open a socket any more. */
+/** A token this near to its end isn't used for anything that lasts. */
 const ENDING_MS = 30_000;
 
 type Note = { name: "session"; session: Session } | { name: "signed-out" };
@@ -27,10 +27,10 @@ export function refresh(): Promise<Session> {
   return running;
 }
 
-/** Give an access token that lives a while yet; `isRefused` says that the server didn't take the last one. */
-export async function accessToken(isRefused: boolean): Promise<string> {
+/** Give an access token that lives at least so long yet, or a new one. */
+export async function accessToken(leastMs: number = ENDING_MS): Promise<string> {
   const known = session.get();
-  if (known && !isRefused && Date.now() < endsAt - ENDING_MS) return known.access_token;
+  if (known && Date.now() < endsAt - leastMs) return known.access_token;
   return (await refresh()).access_token;
 }
 
