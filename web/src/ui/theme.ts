@@ -61,6 +61,8 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--dana-note": "#fff6db",
     "--dana-note-line": "#f0d88a",
     "--dana-mark": "#ffec9e",
+    "--dana-online": "#1f8a5f",
+    "--dana-away": "#a85b00",
   },
   dark: {
     "--mantine-color-dimmed": "#9aa3b4",
@@ -80,5 +82,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--dana-note": "#2c2717",
     "--dana-note-line": "#5c4f22",
     "--dana-mark": "#66561b",
+    "--dana-online": "#45b98a",
+    "--dana-away": "#e0a040",
   },
 });

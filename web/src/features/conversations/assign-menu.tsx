@@ -3,6 +3,7 @@ import { IconCheck, IconUserPlus, IconUserX } from "@tabler/icons-react";
 import type { Conversation, Member } from "@/platform/api/types";
 import { useSession } from "@/platform/session/session";
 import { Person } from "@/ui/person";
+import { Teammate } from "@/ui/standing";
 
 interface Props {
   conversation: Conversation;
@@ -32,7 +33,7 @@ export function AssignMenu({ conversation, members, onAssign }: Props) {
         {people.map((member) => (
           <Menu.Item
             key={member.user_id}
-            leftSection={<Person name={member.name} id={member.user_id} size={24} />}
+            leftSection={<Teammate name={member.name} id={member.user_id} size={24} />}
             rightSection={conversation.assignee_id === member.user_id ? <IconCheck size={16} /> : null}
             onClick={() => onAssign(member.user_id)}
           >

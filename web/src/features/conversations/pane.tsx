@@ -3,6 +3,7 @@ import { IconMessageOff } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { Problem } from "@/platform/api/problem";
 import type { Conversation, Inbox, Member } from "@/platform/api/types";
+import { conversationChannel, useChannel } from "@/platform/realtime/channels";
 import { Empty, Failed, Loading } from "@/ui/states";
 import { useAct } from "./actions";
 import { Composer, type ComposerMode } from "./composer";
@@ -38,6 +39,7 @@ function Opened({ conversation, members, inboxes, onClose }: Omit<Props, "id"> &
   const act = useAct(conversation.id);
   const inbox = inboxes.find(({ id }) => id === conversation.inbox_id);
   useMarkRead(conversation);
+  useChannel(conversationChannel(conversation.id));
   const focusComposer = usePaneKeys(conversation, act.mutate, setMode);
   return (
     <div className={styles.columns}>

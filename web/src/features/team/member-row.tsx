@@ -3,7 +3,7 @@ import { IconDots, IconUserCheck, IconUserOff } from "@tabler/icons-react";
 import type { Member, Role } from "@/platform/api/types";
 import { useSession } from "@/platform/session/session";
 import { useConfirm } from "@/ui/confirm";
-import { Person } from "@/ui/person";
+import { Teammate } from "@/ui/standing";
 import { useChangeMember } from "./actions";
 import { rolesToGive, ROLES } from "./roles";
 import styles from "./team.module.css";
@@ -14,7 +14,7 @@ export function MemberRow({ member, isAdmin }: { member: Member; isAdmin: boolea
   const isMine = isAdmin && !isMe && (me.role === "owner" || member.role !== "owner");
   return (
     <li className={styles.row}>
-      <Person name={member.name} id={member.user_id} size={36} />
+      <Teammate name={member.name} id={member.user_id} size={36} />
       <div className={styles.grow}>
         <Text fw={550} truncate>{member.name}{isMe && " (you)"}</Text>
         <Text size="sm" c="dimmed" truncate>{member.email}</Text>

@@ -12,7 +12,7 @@ async function blocked() {
   const made = start();
   for (const _ of [1, 2]) {
     (await made.latest()).breaks(1006);
-    await vi.advanceTimersByTimeAsync(1000);
+    await vi.advanceTimersByTimeAsync(2000);
   }
   return { ...made, stream: await made.latest() };
 }
@@ -34,7 +34,7 @@ it("comes back with a stream, and tries a socket again beside it after some minu
   const { wires, stream, latest, seen, connection } = await blocked();
   stream.says(hello);
   stream.breaks(1006);
-  await vi.advanceTimersByTimeAsync(1000);
+  await vi.advanceTimersByTimeAsync(2000);
   const second = await latest();
   expect(second.kind).toBe("stream");
   second.says(hello);
