@@ -1,7 +1,7 @@
 /** The widget's requests. Every failure is one of three: it will never work, it may work later, or we are unknown. */
 
 import type { Memory } from "./memory";
-import type { Inbox, Message, Page, Started } from "./wire";
+import type { Inbox, Message, Page, RealtimeToken, Started, Typing } from "./wire";
 
 const TIMEOUT_MS = 15_000;
 const POSITION = "Dana-Position";
@@ -27,10 +27,14 @@ export interface Api {
   start(visitor: Visitor, key: string): Promise<Answer<Started>>;
   post(conversationId: string, token: string, text: string, key: string): Promise<Answer<Message>>;
   page(conversationId: string, token: string, after: number): Promise<Answer<Page>>;
+  realtimeToken(token: string): Promise<Answer<RealtimeToken>>;
+  /** Where no socket carries it; lost without harm. */
+  typing(token: string, typing: Typing): void;
 }
 
 export function createApi(origin: string, publicKey: string, positions: Positions, fetcher: typeof fetch): Api {
   const base = `${origin}/api/v1/widget/`;
+  const realtime = `${origin}/api/v1/realtime/`;
   const inboxPath = base + encodeURIComponent(publicKey);
   const messagesPath = (id: string) => `${base}conversations/${encodeURIComponent(id)}/messages`;
   return {
@@ -38,6 +42,9 @@ export function createApi(origin: string, publicKey: string, positions: Position
     start: (visitor, key) => ask<Started>(`${inboxPath}/conversations`, json(visitor, key, {})),
     post: (id, token, text, key) => ask<Message>(messagesPath(id), json({ text }, key, bearer(token))),
     page: (id, token, after) => ask<Page>(`${messagesPath(id)}?after=${after}&limit=100`, { headers: bearer(token) }),
+    realtimeToken: (token) => ask<RealtimeToken>(`${realtime}token`, { method: "POST", headers: bearer(token) }),
+    typing: (token, { conversation_id, is_typing }) =>
+      void ask<null>(`${realtime}typing`, json({ conversation_id, is_typing }, null, bearer(token))),
   };
 
   async function ask<T>(url: string, request: RequestInit): Promise<Answer<T>> {
@@ -50,7 +57,7 @@ export function createApi(origin: string, publicKey: string, positions: Position
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       positions.keepPosition(response.headers.get(POSITION));
-      if (response.ok) return { ok: true, value: (await response.json()) as T };
+      if (response.ok) return { ok: true, value: (response.status === 204 ? null : await response.json()) as T };
       return { ok: false, failure: await failureOf(response) };
     } catch {
       return { ok: false, failure: { kind: "later", afterSeconds: 0 } };
@@ -62,10 +69,10 @@ function bearer(token: string): Record<string, string> {
   return { Authorization: `Bearer ${token}` };
 }
 
-function json(body: object, key: string, headers: Record<string, string>): RequestInit {
+function json(body: object, key: string | null, headers: Record<string, string>): RequestInit {
   return {
     method: "POST",
-    headers: { "Content-Type": "application/json", "Idempotency-Key": key, ...headers },
+    headers: { "Content-Type": "application/json", ...(key === null ? {} : { "Idempotency-Key": key }), ...headers },
     body: JSON.stringify(body),
   };
 }

@@ -6,6 +6,8 @@ import { createStore, type Store } from "./store";
 
 const INBOX_RETRY_MS = 3_000;
 const TYPING_EVERY_MS = 2_500;
+/** Who only looks something up in another tab is back sooner. */
+const SLEEPS_AFTER_MS = 30_000;
 
 export class Chat {
   readonly store: Store;
@@ -14,6 +16,7 @@ export class Chat {
   private typingSentAt = 0;
   private isTyping = false;
   private keysMade = 0;
+  private sleepTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly around: Surroundings) {
     this.store = createStore(around.memory.readSeq());
@@ -75,8 +78,25 @@ export class Chat {
     this.session.sendTyping(isTyping);
   }
 
-  /** The network came back, or the customer did. */
+  /** Nobody sees the page any more: sleep after a while, but not before everything written is sent. */
+  hidden(): void {
+    clearTimeout(this.sleepTimer);
+    this.sleepTimer = setTimeout(() => {
+      const isSent = this.store.state().outbox.every((item) => item.delivery === "failed");
+      if (isSent) this.session.sleep();
+      else this.hidden();
+    }, SLEEPS_AFTER_MS);
+  }
+
+  /** The customer came back. */
   hurry(): void {
+    clearTimeout(this.sleepTimer);
+    this.session.wake();
+    this.online();
+  }
+
+  /** The network came back; a page that sleeps goes on sleeping. */
+  online(): void {
     this.session.hurry();
     this.delivery.hurry();
   }

@@ -26,8 +26,9 @@ function mount(script: HTMLScriptElement): void {
     api: createApi(origin, inbox, memory, (url, request) => fetch(url, request)),
     memory,
     visitor: visitorOf(script),
-    realtimeUrl: `${origin.replace(/^http/, "ws")}/api/v1/realtime`,
+    realtimeUrl: `${origin}/api/v1/realtime`,
     openSocket: (url) => new WebSocket(url),
+    openStream: (url) => new EventSource(url),
     random: Math.random,
     alone: (task) => ("locks" in navigator ? navigator.locks.request(`dana:${inbox}`, task) : task()),
   });

@@ -15,6 +15,9 @@ export interface Memory {
   /** How far this browser has seen its conversation; a replica of the server never shows it less. */
   position(): string | null;
   keepPosition(position: string | null | undefined): void;
+  /** When it was last noticed that no socket gets through; 0 when they do. */
+  blockedAt(): number;
+  saveBlockedAt(at: number | null): void;
   isOpen(): boolean;
   saveOpen(isOpen: boolean): void;
   unsent(): { key: string; text: string }[];
@@ -45,6 +48,8 @@ export function createMemory(storage: Storage, publicKey: string): Memory {
       // A greater text is a later position.
       if (position && position > (storage.getItem(name("position")) ?? "")) write(storage, name("position"), position);
     },
+    blockedAt: () => Number(storage.getItem(name("blocked")) ?? 0),
+    saveBlockedAt: (at) => write(storage, name("blocked"), at === null ? null : String(at)),
     isOpen: () => storage.getItem(name("open")) === "1",
     saveOpen: (isOpen) => write(storage, name("open"), isOpen ? "1" : null),
     unsent: () =>

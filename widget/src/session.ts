@@ -2,8 +2,10 @@
 
 import type { Answer, Api, Visitor } from "./api";
 import { delayMs } from "./backoff";
+import { Choice } from "./choice";
 import { Connection } from "./connection";
 import { Feed } from "./feed";
+import { type Ears, type Kind, type Line, socketLine, streamLine } from "./line";
 import type { Memory, Remembered } from "./memory";
 import { Polling } from "./polling";
 import type { Store } from "./store";
@@ -18,6 +20,7 @@ export interface Surroundings {
   visitor: Visitor;
   realtimeUrl: string;
   openSocket: (url: string) => WebSocket;
+  openStream: (url: string) => EventSource;
   random: () => number;
   /** Runs a task in one tab at a time, so that two tabs don't begin two conversations. */
   alone: <T>(task: () => Promise<T>) => Promise<T>;
@@ -26,6 +29,7 @@ export interface Surroundings {
 export class Session {
   private current: Remembered | null = null;
   private attempt = 0;
+  private isAsleep = false;
   private readonly polling: Polling;
   private readonly connection: Connection;
 
@@ -37,8 +41,10 @@ export class Session {
     const feed = new Feed(store, () => this.fetchNews(), () => this.connection.cut());
     this.polling = new Polling(() => this.fetchNews(), around.random);
     this.connection = new Connection({
-      url: () => this.url(),
-      open: around.openSocket,
+      choice: new Choice(around.memory),
+      token: () => around.api.realtimeToken(this.current?.token ?? ""),
+      open: (kind, token, ears) => this.open(kind, token, ears),
+      cursor: () => store.state().cursor,
       random: around.random,
       onFrame: (frame) => {
         if ("position" in frame) this.around.memory.keepPosition(frame.position);
@@ -46,6 +52,7 @@ export class Session {
       },
       onLive: (isLive) => this.noticeLive(isLive),
       onRefused: () => void this.fetchNews(),
+      post: (frame) => around.api.typing(this.current?.token ?? "", frame),
     });
     around.memory.onOtherTab(() => this.followOtherTab());
   }
@@ -83,6 +90,23 @@ export class Session {
     this.connection.hurry();
   }
 
+  /** Nobody looks at the page: let the connection go. What is missed meanwhile comes with the cursor. */
+  sleep(): void {
+    if (this.isAsleep) return;
+    this.isAsleep = true;
+    this.connection.stop();
+    this.polling.stop();
+    if (this.current !== null) this.store.change({ type: "connection", connection: "asleep" });
+  }
+
+  wake(): void {
+    if (!this.isAsleep) return;
+    this.isAsleep = false;
+    if (this.current === null) return;
+    this.store.change({ type: "connection", connection: "connecting" });
+    this.listen();
+  }
+
   private async begin(): Promise<Answer<Remembered>> {
     const { api, memory, visitor } = this.around;
     const begunElsewhere = memory.conversation();
@@ -116,9 +140,13 @@ export class Session {
       return;
     }
     this.attempt = 0;
+    if (!this.isAsleep) this.listen();
+    this.onReachable();
+  }
+
+  private listen(): void {
     this.connection.start();
     this.polling.start();
-    this.onReachable();
   }
 
   /** Fetch every message after the last one without a gap before it; false when that did not work. */
@@ -142,15 +170,15 @@ export class Session {
     return true;
   }
 
-  private url(): string {
-    const query = new URLSearchParams({
-      access_token: this.current?.token ?? "",
-      cursor: String(this.store.state().cursor),
-    });
-    return `${this.around.realtimeUrl}?${query}`;
+  private open(kind: Kind, token: string, ears: Ears): Line {
+    const { realtimeUrl, openSocket, openStream } = this.around;
+    const query = new URLSearchParams({ token, cursor: String(this.store.state().cursor) });
+    if (kind === "socket") return socketLine(openSocket(`${realtimeUrl.replace(/^http/, "ws")}?${query}`), ears);
+    return streamLine(openStream(`${realtimeUrl}/stream?${query}`), ears);
   }
 
   private noticeLive(isLive: boolean): void {
+    if (this.isAsleep) return;
     this.store.change({ type: "connection", connection: isLive ? "live" : "connecting" });
     if (isLive) {
       this.polling.stop();

@@ -33,7 +33,7 @@ export interface State {
   outbox: readonly Outgoing[];
   draft: Draft | null;
   typingName: string | null;
-  connection: "idle" | "connecting" | "live";
+  connection: "idle" | "connecting" | "live" | "asleep";
   isOpen: boolean;
   readSeq: number;
 }

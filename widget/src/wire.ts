@@ -52,9 +52,23 @@ export interface CommittedEvent {
   conversation?: Standing;
 }
 
-/** Frames the server sends on the socket. */
+/** The only thing that the widget says to others and that isn't kept. */
+export interface Typing {
+  type: "typing";
+  conversation_id: string;
+  is_typing: boolean;
+}
+
+/** What a connection is opened with; it must begin within a minute. */
+export interface RealtimeToken {
+  token: string;
+}
+
+/** Frames the server sends. Others exist, and are nothing to a customer. */
 export type Frame =
-  | { type: "hello"; cursor: number; heartbeat_seconds: number }
+  | { type: "hello"; cursor: number; heartbeat_seconds: number; valid_seconds: number }
+  | { type: "renewed"; valid_seconds: number }
+  | { type: "bye"; code: number; reason: string; retry_ms: number }
   | { type: "event"; cursor: number; position?: string; event: CommittedEvent }
   | { type: "heartbeat"; cursor: number }
   | { type: "resync"; cursor: number; position?: string }

@@ -82,7 +82,8 @@ describe("writing", () => {
     await vi.advanceTimersByTimeAsync(3_000);
     chat.type(true);
     chat.type(false);
-    const typing = Wire.last.sent.map((frame) => (frame as { is_typing: boolean }).is_typing);
+    const frames = Wire.last.sent as { type: string; is_typing: boolean }[];
+    const typing = frames.filter(({ type }) => type === "typing").map((frame) => frame.is_typing);
     expect(typing).toEqual([true, true, false]);
   });
 });
@@ -189,5 +190,54 @@ describe("the socket", () => {
     Wire.last.says({ ...draft, text: "You", done: false });
     Wire.last.says({ ...draft, text: "", done: true });
     expect(chat.store.state().draft).toBeNull();
+  });
+});
+
+describe("a page that nobody sees", () => {
+  const hide = 31_000;
+
+  it("lets its connection go after a while, and comes back with its cursor", async () => {
+    await begin();
+    chat.hidden();
+    await vi.advanceTimersByTimeAsync(20_000);
+    Wire.last.says({ type: "heartbeat", cursor: 1 });
+    await vi.advanceTimersByTimeAsync(hide - 20_000);
+    expect(Wire.last.readyState).toBe(3);
+    expect(chat.store.state().connection).toBe("asleep");
+    server.append("agent", "while asleep");
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(Wire.all).toHaveLength(1);
+    expect(texts()).toEqual(["hello"]);
+    chat.hurry();
+    await settle();
+    expect(new URL(Wire.last.url).searchParams.get("cursor")).toBe("1");
+    Wire.last.hello();
+    Wire.last.says(appended(2, message(2, "agent", "while asleep")));
+    expect(texts()).toEqual(["hello", "while asleep"]);
+    expect(chat.store.state().connection).toBe("live");
+  });
+
+  it("stays awake for who looks away only for a moment", async () => {
+    await begin();
+    chat.hidden();
+    await vi.advanceTimersByTimeAsync(20_000);
+    Wire.last.says({ type: "heartbeat", cursor: 1 });
+    chat.hurry();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(chat.store.state().connection).toBe("live");
+    expect(Wire.all).toHaveLength(1);
+  });
+
+  it("doesn't sleep before everything written is sent", async () => {
+    await begin();
+    server.isDown = true;
+    chat.send("still to go");
+    chat.hidden();
+    await vi.advanceTimersByTimeAsync(hide);
+    expect(chat.store.state().connection).not.toBe("asleep");
+    server.isDown = false;
+    await vi.advanceTimersByTimeAsync(2 * hide);
+    expect(server.messages.map((item) => item.text)).toEqual(["hello", "still to go"]);
+    expect(chat.store.state().connection).toBe("asleep");
   });
 });

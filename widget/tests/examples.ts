@@ -4,7 +4,7 @@ import { vi } from "vitest";
 import type { Answer, Api } from "../src/api";
 import { createMemory, type Memory } from "../src/memory";
 import type { Surroundings } from "../src/session";
-import type { Frame, Message, Page, Standing } from "../src/wire";
+import type { Frame, Message, Page, Standing, Typing } from "../src/wire";
 
 export const pending: Standing = { status: "pending", assignee_name: null };
 
@@ -34,13 +34,14 @@ export function ok<T>(value: T): Answer<T> {
 export const later: Answer<never> = { ok: false, failure: { kind: "later", afterSeconds: 0 } };
 export const unknown: Answer<never> = { ok: false, failure: { kind: "unknown" } };
 
-/** A WebSocket whose other end is the test. */
+/** A WebSocket, or an EventSource, whose other end is the test. */
 export class Wire {
   static all: Wire[] = [];
   readyState = 1;
   sent: unknown[] = [];
   onmessage: ((event: MessageEvent) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
+  onerror: (() => void) | null = null;
 
   constructor(readonly url: string) {
     Wire.all.push(this);
@@ -65,12 +66,13 @@ export class Wire {
   }
 
   hello(cursor = 0): void {
-    this.says({ type: "hello", cursor, heartbeat_seconds: 20 });
+    this.says({ type: "hello", cursor, heartbeat_seconds: 10, valid_seconds: 3600 });
   }
 
   breaks(code = 1006): void {
     this.readyState = 3;
     this.onclose?.({ code } as CloseEvent);
+    this.onerror?.();
   }
 }
 
@@ -82,6 +84,8 @@ export class Server {
   losesAnswers = 0;
   token = "token-1";
   started = new Set<string>();
+  tokens = 0;
+  typed: Typing[] = [];
   cursor = 0;
 
   readonly api: Api = {
@@ -104,6 +108,11 @@ export class Server {
       if (token !== this.token) return unknown;
       return ok(page(this.messages.filter((item) => item.seq > after), this.cursor));
     },
+    realtimeToken: async (token) => {
+      if (this.isDown) return later;
+      return token === this.token ? ok({ token: `realtime-${++this.tokens}` }) : unknown;
+    },
+    typing: (_token, typing) => void this.typed.push(typing),
   };
 
   append(author: Message["author"], text: string): Message {
@@ -124,8 +133,9 @@ export function around(server: Server, memory: Memory = createMemory(localStorag
     api: server.api,
     memory,
     visitor: {},
-    realtimeUrl: "ws://host/api/v1/realtime",
+    realtimeUrl: "http://host/api/v1/realtime",
     openSocket: (url) => new Wire(url) as unknown as WebSocket,
+    openStream: (url) => new Wire(url) as unknown as EventSource,
     random: () => 0,
     alone: (task) => task(),
   };

@@ -63,11 +63,12 @@ export class Widget {
     this.closeButton.addEventListener("click", () => this.toggle(false));
     this.panel.addEventListener("keydown", (event) => this.pressed(event));
     document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState !== "visible") return;
+      if (document.visibilityState !== "visible") return this.chat.hidden();
       this.chat.hurry();
       this.markSeen();
     });
-    addEventListener("online", () => this.chat.hurry());
+    if (document.visibilityState !== "visible") this.chat.hidden();
+    addEventListener("online", () => this.chat.online());
   }
 
   private toggle(isOpen: boolean): void {
@@ -104,7 +105,7 @@ export class Widget {
 
   /** A short blip is nobody's business; a longer one is said. */
   private showNotice(state: State): void {
-    const isCut = state.hasConversation && state.connection !== "live";
+    const isCut = state.hasConversation && state.connection !== "live" && state.connection !== "asleep";
     if (!isCut) {
       clearTimeout(this.noticeTimer);
       this.noticeTimer = undefined;
