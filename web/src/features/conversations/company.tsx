@@ -16,9 +16,9 @@ export function Company({ conversationId }: { conversationId: string }) {
   return (
     <div className={styles.company} role="status">
       {others.length > 0 && (
-        <Tooltip label={text}>
+        <Tooltip label={text} events={{ hover: true, focus: true, touch: true }}>
           <span className={styles.companions}>
-            <Avatar.Group spacing={8}>
+            <Avatar.Group spacing={4}>
               {others.slice(0, FACES).map(({ id, name }) => <Person key={id} id={id} name={name} size={26} />)}
             </Avatar.Group>
             <span className={styles.companyText}>{text}</span>
