@@ -1,8 +1,10 @@
 import { vi } from "vitest";
+import { createStore } from "@/platform/store";
 import { Choice } from "./choice";
-import { Connection } from "./connection";
+import { Connection, type LinkState } from "./connection";
 import type { News, Saying } from "./frames";
 import { Intake } from "./intake";
+import type { Line, LineEars } from "./leading";
 import type { Neighbours, Note } from "./notes";
 import type { Ears, Wire, WireKind } from "./wire";
 
@@ -80,6 +82,51 @@ export function startConnection(cursor = 7) {
   return { connection, wires, seen, asked, posted, latest, intake };
 }
 
+/** The server's end of the one connection, and how many connections there are. */
+export class FakeLine implements Line {
+  static open = 0;
+  static latest: FakeLine;
+  readonly state = createStore<LinkState>("connecting");
+  readonly said: Saying[] = [];
+  readonly from: number;
+  channels: string[] = [];
+  isAway = false;
+  wakes = 0;
+  onStart: () => void = () => undefined;
+  private readonly ears: LineEars;
+
+  constructor(ears: LineEars) {
+    this.ears = ears;
+    this.from = ears.cursor();
+  }
+  start(): void {
+    FakeLine.open++;
+    FakeLine.latest = this;
+    this.state.set("live");
+    this.onStart();
+  }
+  stop(): void {
+    FakeLine.open--;
+  }
+  retryNow = () => undefined;
+  wentOffline = () => undefined;
+  wake(): void {
+    this.wakes++;
+  }
+  follow(channels: Iterable<string>): void {
+    this.channels = [...channels].toSorted();
+  }
+  setAway(isAway: boolean): void {
+    this.isAway = isAway;
+  }
+  say(saying: Saying): void {
+    this.said.push(saying);
+  }
+  brings(...frames: News[]): void {
+    for (const frame of frames) this.ears.receive(frame);
+  }
+}
+
 interface Resident {
   hear: ((note: Note) => void) | null;
   office: { begin(): void; lost(): void } | null;
@@ -112,6 +159,7 @@ export class FakeBrowser {
         return () => this.leave(tab);
       },
       steal: () => {
+        if (!this.residents.has(tab) || this.leader === tab) return;
         const before = this.leader;
         this.leader = tab;
         if (before) this.residents.get(before)?.office?.lost();

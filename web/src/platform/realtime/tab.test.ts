@@ -1,53 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { createStore } from "@/platform/store";
-import type { LinkState } from "./connection";
-import { event, FakeBrowser } from "./examples";
-import type { News, Saying } from "./frames";
-import type { Line, LineEars } from "./leading";
+import { event, FakeBrowser, FakeLine } from "./examples";
+import type { News } from "./frames";
 import { Tab } from "./tab";
-
-/** The server's end of the one connection, and how many connections there are. */
-class FakeLine implements Line {
-  static open = 0;
-  static latest: FakeLine;
-  readonly state = createStore<LinkState>("connecting");
-  readonly said: Saying[] = [];
-  readonly from: number;
-  channels: string[] = [];
-  isAway = false;
-  wakes = 0;
-  private readonly ears: LineEars;
-
-  constructor(ears: LineEars) {
-    this.ears = ears;
-    this.from = ears.cursor();
-  }
-  start(): void {
-    FakeLine.open++;
-    FakeLine.latest = this;
-    this.state.set("live");
-  }
-  stop(): void {
-    FakeLine.open--;
-  }
-  retryNow = () => undefined;
-  wentOffline = () => undefined;
-  wake(): void {
-    this.wakes++;
-  }
-  follow(channels: Iterable<string>): void {
-    this.channels = [...channels].toSorted();
-  }
-  setAway(isAway: boolean): void {
-    this.isAway = isAway;
-  }
-  say(saying: Saying): void {
-    this.said.push(saying);
-  }
-  brings(...frames: News[]): void {
-    for (const frame of frames) this.ears.receive(frame);
-  }
-}
 
 let browser: FakeBrowser;
 
@@ -137,6 +91,18 @@ it("notices a note that was lost by the cursor of the next, and asks for it once
   expect(other.events).toEqual([8, 10]);
   server().brings(event(11));
   expect(other.events).toEqual([8, 10, 11]);
+});
+
+it("takes no answer that is another tab's", () => {
+  open("a", 7);
+  const lagging = open("b", 7);
+  browser.isLost = (note) => note.name === "frame";
+  server().brings(event(8), event(9));
+  browser.isLost = () => false;
+  expect(open("c", 8).events).toEqual([9]);
+  expect(lagging.events).toEqual([]);
+  server().brings(event(10));
+  expect(lagging.events).toEqual([8, 9, 10]);
 });
 
 it("fetches everything again in every tab when the server can't replay", () => {

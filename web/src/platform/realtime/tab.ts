@@ -53,6 +53,10 @@ export class Tab {
     this.intake = new Intake(cursor);
   }
 
+  get cursor(): number {
+    return this.intake.cursor;
+  }
+
   start(): void {
     const { neighbours } = this.options;
     this.heardAt = Date.now();
