@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { Problem } from "@/platform/api/problem";
 import { backoffMs } from "./backoff";
 import { event, hello, startConnection as start } from "./examples";
 
@@ -91,6 +92,19 @@ it("asks for a new session when the old one's token was refused", async () => {
   (await latest()).breaks(4401);
   await vi.advanceTimersByTimeAsync(500);
   expect(asked).toEqual([30_000, Number.POSITIVE_INFINITY]);
+});
+
+it("waits as long as a server that has too much to do says", async () => {
+  const { link, wires } = start();
+  link.token = () => Promise.reject(new Problem(429, null, "7"));
+  await vi.advanceTimersByTimeAsync(0);
+  wires[0]?.breaks(1012);
+  await vi.advanceTimersByTimeAsync(500);
+  link.token = () => Promise.resolve("token");
+  await vi.advanceTimersByTimeAsync(6_400);
+  expect(wires).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(700);
+  expect(wires).toHaveLength(2);
 });
 
 it("waits longer each time when it is thrown out again and again", async () => {

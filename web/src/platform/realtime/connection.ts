@@ -1,3 +1,4 @@
+import { Problem } from "@/platform/api/problem";
 import { createStore, type Store } from "@/platform/store";
 import { Acks } from "./acks";
 import { Alarm } from "./alarm";
@@ -123,9 +124,13 @@ export class Connection {
     const leastMs = this.isTokenRefused ? Number.POSITIVE_INFINITY : LEAST_MS;
     const isMine = () => round === this.round;
     const ears = { heard: (text: string) => isMine() && this.heard(text), ended: (code: number) => isMine() && this.ended(code) };
-    const wire = await this.open(kind, leastMs, ears, () => this.subscriptions.begin()).catch(() => null);
+    let pauseMs = 0;
+    const wire = await this.open(kind, leastMs, ears, () => this.subscriptions.begin()).catch((problem: unknown) => {
+      pauseMs = problem instanceof Problem ? (problem.retryAfterSeconds ?? 0) * 1000 : 0;
+      return null;
+    });
     if (!isMine()) return wire?.close();
-    if (!wire) return this.retry(backoffMs(this.attempt++));
+    if (!wire) return this.retry(Math.max(pauseMs, backoffMs(this.attempt++)));
     this.isTokenRefused = false;
     this.wire = wire;
     this.silence.set(HELLO_WITHIN_MS);

@@ -79,7 +79,7 @@ export function startConnection(cursor = 7) {
     await vi.advanceTimersByTimeAsync(0);
     return wires.at(-1) as FakeWire;
   };
-  return { connection, wires, seen, asked, posted, latest, intake };
+  return { connection, link, wires, seen, asked, posted, latest };
 }
 
 /** The server's end of the one connection, and how many connections there are. */

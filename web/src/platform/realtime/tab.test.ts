@@ -64,12 +64,15 @@ it("ignores what is older than what a tab has fetched", () => {
 
 it("brings a tab that is behind up to date from what the leader keeps", () => {
   open("a", 7);
-  server().brings(event(8), event(9));
+  server().brings(event(8), event(9), beat(11));
+  const said: string[] = [];
+  browser.isLost = ({ name }) => said.push(name) === 0;
   const behind = open("b", 8);
   expect(behind.events).toEqual([9]);
-  server().brings(event(10));
-  expect(behind.events).toEqual([9, 10]);
+  server().brings(event(12));
+  expect(behind.events).toEqual([9, 12]);
   expect(behind.resyncs()).toBe(0);
+  expect(said).not.toContain("since");
 });
 
 it("has a tab fetch anew that is further behind than anybody remembers", () => {
