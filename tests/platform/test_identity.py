@@ -128,3 +128,29 @@ def test_secrets_are_private_stay_the_same_and_open_only_with_their_key(tmp_path
         purpose = "provider key" if other is not first else "something else"
         with pytest.raises(Exception, match="can't be read"):
             other.open(purpose, sealed)
+
+
+def test_a_realtime_token_opens_a_socket_and_nothing_else(keys: Keys) -> None:
+    until = int(time.time()) + 600
+    for who in (replace(MEMBER, expires_at=until), replace(VISITOR, expires_at=until)):
+        token = keys.sign_realtime(who)
+        assert keys.verify_realtime(token) == who
+        with pytest.raises(Unauthenticated):
+            keys.verify_any(token)
+    for other in (keys.sign_member(MEMBER, 600), keys.sign_visitor(VISITOR, 600)):
+        with pytest.raises(Unauthenticated):
+            keys.verify_realtime(other)
+
+
+def test_a_realtime_token_is_for_now_and_a_socket_for_as_long_as_what_was_shown(
+    keys: Keys,
+) -> None:
+    now = time.time()
+    visitor = keys.verify_realtime(keys.sign_realtime(replace(VISITOR, expires_at=now + 90 * 86_400)))
+    assert visitor.expires_at == pytest.approx(now + 3600, abs=5)
+    token = keys.sign_realtime(replace(MEMBER, expires_at=now + 600))
+    stale = keys.sign_realtime(replace(MEMBER, expires_at=now - 1))
+    with pytest.raises(Unauthenticated, match="expired"):
+        keys.verify_realtime(stale)
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["aud"], claims["exp"] - claims["iat"]) == ("dana-realtime", 60)

@@ -13,6 +13,7 @@ import msgspec
 
 from dana.contracts.ids import ConversationId, OrgId
 from dana.platform.fanout import NOBODY, Fanout, Fleeting
+from dana.platform.identity import Member, Visitor
 
 PAUSE_SECONDS = 0.05  # 20 frames a second for each draft or typist
 MAX_THINGS = 20_000
@@ -65,6 +66,20 @@ class Ephemera:
             newest.message = message
         elif len(self._resting) < MAX_THINGS:
             self._show(thing, message)
+
+    def show_typing(self, who: Member | Visitor, conversation_id: ConversationId, *, is_typing: bool) -> None:
+        """Show that somebody is typing, or has stopped."""
+        self.publish(
+            who.org_id,
+            conversation_id,
+            {
+                "name": "typing",
+                "who": "agent" if isinstance(who, Member) else "customer",
+                "author_name": who.name,
+                "is_typing": is_typing,
+            },
+            origin=who.user_id if isinstance(who, Member) else who.contact_id,
+        )
 
     def _show(self, thing: _Thing, message: Fleeting) -> None:
         self._fanout.fleeting(thing[0], message)

@@ -1,10 +1,11 @@
 """Fan-out: what was committed, and what is fleeting, goes to every node with a socket of the organization.
 
-One channel for each organization carries three sorts of messages, told apart by their first byte:
+One channel for each organization carries four sorts of messages, told apart by their first byte:
 
   E  events:    8 bytes first cursor, then a JSON array of the events
   P  a poke:    8 bytes newest cursor; the events were too big to carry, read them from the log
   X  fleeting:  1 byte audience, 8 bytes origin, 16 bytes conversation, then the frame for the clients
+  C  changed:   the name of a channel of sockets in which somebody has come or gone; read again who is there
 
 It may lose messages (Valkey dies, a buffer is full): readers know by the cursor, and read the log.
 """
@@ -75,6 +76,13 @@ class Fleeting:
     frame: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Who is there in a channel of sockets has changed."""
+
+    channel: str
+
+
 _events = msgspec.json.Decoder(list[Committed])
 
 
@@ -105,6 +113,10 @@ class Fanout:
         conversation = message.conversation_id.bytes if message.conversation_id else _NO_CONVERSATION
         self._publish(org_id, b"X" + audience + message.origin + conversation + message.frame)
 
+    def changed(self, org_id: OrgId, channel: str) -> None:
+        """Publish that somebody has come into a channel of sockets, or gone from it."""
+        self._publish(org_id, b"C" + channel.encode())
+
     async def subscribe(
         self, org_id: OrgId, receive: Callable[[bytes], None], on_gap: Callable[[], None]
     ) -> None:
@@ -120,7 +132,7 @@ class Fanout:
             UNSENT.inc()
 
 
-def parse(message: bytes) -> Events | Poke | Fleeting:
+def parse(message: bytes) -> Events | Poke | Fleeting | Changed:
     """Read a message of a channel; raises ValueError when it is none."""
     kind, size = message[:1], len(message)
     try:
@@ -132,6 +144,8 @@ def parse(message: bytes) -> Events | Poke | Fleeting:
         raise ValueError("garbled events") from error
     if kind == b"P" and size == _EVENTS_AT:
         return Poke(_cursor.unpack_from(message, 1)[0])
+    if kind == b"C":
+        return Changed(message[1:].decode())
     if kind == b"X" and size >= _FRAME_AT:
         conversation = message[10:_FRAME_AT]
         return Fleeting(

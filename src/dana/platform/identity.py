@@ -21,6 +21,10 @@ from dana.platform.secrets import Secrets
 
 MEMBER_ISSUER = "dana"
 VISITOR_ISSUER = "dana-widget"
+AUDIENCE = "dana"
+REALTIME_AUDIENCE = "dana-realtime"
+REALTIME_TOKEN_SECONDS = 60  # for the handshake only: it stands in a URL, and URLs are written into logs
+VISITOR_SOCKET_SECONDS = 3600  # a conversation's token lives for months; its socket proves itself each hour
 CLOCK_LEEWAY_SECONDS = 5
 CACHED_TOKENS = 20_000  # verifying costs about 100 µs; a busy node sees the same tokens again and again
 
@@ -105,27 +109,32 @@ class Keys:
 
     def sign_member(self, member: Member, ttl_seconds: float) -> str:
         """Make an access token."""
-        claims = {
-            "sub": str(member.user_id),
-            "org": str(member.org_id),
-            "role": member.role.value,
-            "name": member.name,
-            "sid": str(member.session_id),
-        }
-        if member.platform_role is not None:
-            claims["platform"] = member.platform_role.value
-        return self._sign(self._secrets.member_key, MEMBER_ISSUER, claims, ttl_seconds)
+        return self._sign(member, {}, ttl_seconds)
 
     def sign_visitor(self, visitor: Visitor, ttl_seconds: float) -> str:
         """Make the token of one conversation."""
-        claims = {
-            "sub": str(visitor.contact_id),
-            "org": str(visitor.org_id),
-            "conversation": str(visitor.conversation_id),
-            "inbox": str(visitor.inbox_id),
-            "name": visitor.name,
-        }
-        return self._sign(self._secrets.visitor_key, VISITOR_ISSUER, claims, ttl_seconds)
+        return self._sign(visitor, {}, ttl_seconds)
+
+    def sign_realtime(self, who: Member | Visitor) -> str:
+        """Make the token with which somebody opens a socket, or lets one live longer.
+
+        It opens one only within a minute. `until` says how long the socket may then live: as long as the
+        token that was shown for this one, and a visitor's at most an hour.
+        """
+        until = who.expires_at
+        if isinstance(who, Visitor):
+            until = min(until, time.time() + VISITOR_SOCKET_SECONDS)
+        return self._sign(who, {"aud": REALTIME_AUDIENCE, "until": int(until)}, REALTIME_TOKEN_SECONDS)
+
+    def verify_realtime(self, token: str) -> Member | Visitor:
+        """Return who may have a socket, and until when (`expires_at`); raises Unauthenticated.
+
+        Such a token is shown once, so that remembering it would only push out others.
+        """
+        who = self._verify(token, REALTIME_AUDIENCE)
+        if who.expires_at < time.time():
+            raise Unauthenticated("The token has expired; get a new one.")
+        return who
 
     def verify_member(self, token: str) -> Member:
         """Return whose token it is; raises Unauthenticated."""
@@ -146,7 +155,7 @@ class Keys:
         fingerprint = hashlib.blake2b(token.encode(), digest_size=16).digest()
         who = self._verified.get(fingerprint)
         if who is None:
-            who = self._verify(token)
+            who = self._verify(token, AUDIENCE)
             if len(self._verified) >= CACHED_TOKENS:
                 self._verified.clear()
             self._verified[fingerprint] = who
@@ -160,31 +169,53 @@ class Keys:
         keys = {MEMBER_ISSUER: self._secrets.member_key, VISITOR_ISSUER: self._secrets.visitor_key}
         return {"keys": [_jwk(key) for name, key in keys.items() if issuer in (None, name)]}
 
-    def _sign(
-        self, key: ec.EllipticCurvePrivateKey, issuer: str, claims: dict[str, Any], ttl_seconds: float
-    ) -> str:
+    def _sign(self, who: Member | Visitor, more: dict[str, Any], ttl_seconds: float) -> str:
+        is_member = isinstance(who, Member)
+        key = self._secrets.member_key if is_member else self._secrets.visitor_key
         now = int(time.time())
-        claims |= {"iss": issuer, "aud": "dana", "iat": now, "exp": now + int(ttl_seconds)}
+        claims = _claims(who) | {
+            "iss": MEMBER_ISSUER if is_member else VISITOR_ISSUER,
+            "aud": AUDIENCE,
+            "iat": now,
+            "exp": now + int(ttl_seconds),
+            **more,
+        }
         return jwt.encode(claims, key, algorithm="ES256", headers={"kid": _key_id(key.public_key())})
 
-    def _verify(self, token: str) -> Member | Visitor:
+    def _verify(self, token: str, audience: str) -> Member | Visitor:
         try:
             issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
-            key = self._public_keys[issuer]
             claims = jwt.decode(
                 token,
-                key,
+                self._public_keys[issuer],
                 algorithms=["ES256"],
-                audience="dana",
+                audience=audience,
                 issuer=issuer,
                 leeway=CLOCK_LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
+            if audience == REALTIME_AUDIENCE:
+                claims["exp"] = claims["until"]
             return _member(claims) if issuer == MEMBER_ISSUER else _visitor(claims)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired; get a new one.") from None
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise Unauthenticated("The token is not valid.") from None
+
+
+def _claims(who: Member | Visitor) -> dict[str, Any]:
+    claims = {"org": str(who.org_id), "name": who.name}
+    if isinstance(who, Visitor):
+        claims |= {
+            "sub": str(who.contact_id),
+            "conversation": str(who.conversation_id),
+            "inbox": str(who.inbox_id),
+        }
+        return claims
+    claims |= {"sub": str(who.user_id), "role": who.role.value, "sid": str(who.session_id)}
+    if who.platform_role is not None:
+        claims["platform"] = who.platform_role.value
+    return claims
 
 
 def _member(claims: dict[str, Any]) -> Member:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -120,26 +120,34 @@ class Node:
         await self.service.stop()
         await self.valkey.stop()
 
-    async def connect(self, token: str, cursor: int | str | None = None) -> Listener:
+    async def connect(
+        self, token: str, cursor: int | str | None = None, channels: str | None = None
+    ) -> Listener:
         """Open a socket."""
-        query = f"access_token={token}" + ("" if cursor is None else f"&cursor={cursor}")
+        query = f"token={token}" + ("" if cursor is None else f"&cursor={cursor}")
+        query += "" if channels is None else f"&channels={channels}"
         url = f"ws://127.0.0.1:{self.port}/api/v1/realtime?{query}"
         transport, ear = await ws_connect(Ear, url)
         return Listener(transport, cast("Ear", ear))
 
-    async def join(self, token: str, cursor: int | None = None) -> Listener:
+    async def join(self, token: str, cursor: int | None = None, channels: str | None = None) -> Listener:
         """Open a socket and wait until it is live."""
-        listener = await self.connect(token, cursor)
+        listener = await self.connect(token, cursor, channels)
         assert (await listener.next())["type"] == "hello"
         return listener
 
-    def member_token(self, org_id: OrgId, name: str = "Ana", *, ttl_seconds: float = 600) -> str:
-        member = Member(org_id, UserId(new_id()), Role.AGENT, name, new_id())
-        return self.keys.sign_member(member, ttl_seconds)
+    def member_token(
+        self, org_id: OrgId, name: str = "Ana", role: Role = Role.AGENT, *, ttl_seconds: float = 600
+    ) -> str:
+        member = Member(org_id, UserId(new_id()), role, name, new_id())
+        return self.token_of(member, ttl_seconds)
 
     def visitor_token(self, org_id: OrgId, conversation_id: ConversationId) -> str:
         visitor = Visitor(org_id, conversation_id, ContactId(new_id()), InboxId(new_id()), "Eve")
-        return self.keys.sign_visitor(visitor, 600)
+        return self.token_of(visitor)
+
+    def token_of(self, who: Member | Visitor, ttl_seconds: float = 600) -> str:
+        return self.keys.sign_realtime(replace(who, expires_at=time.time() + ttl_seconds))
 
 
 @dataclass

@@ -117,7 +117,7 @@ async def test_an_expiring_token_ends_the_socket(node: Node, org: OrgId) -> None
 
 async def test_a_member_who_lost_access_is_turned_out(node: Node, writer: Writer) -> None:
     gone = Member(writer.org_id, UserId(new_id()), Role.AGENT, "Bob", new_id())
-    bob = await node.join(node.keys.sign_member(gone, 600))
+    bob = await node.join(node.token_of(gone))
     ana = await node.join(node.member_token(writer.org_id))
     view = MemberView(user_id=gone.user_id, name="Bob", email="b@example.org", role=Role.AGENT)
     await writer.write(MemberChanged(member=view))
@@ -203,8 +203,8 @@ async def test_at_shutdown_everybody_is_asked_to_come_back(node: Node, org: OrgI
 
 
 async def test_a_visitor_token_and_a_member_token_are_not_mistaken(node: Node, org: OrgId) -> None:
-    assert isinstance(node.keys.verify_any(node.visitor_token(org, new_conversation())), Visitor)
-    assert isinstance(node.keys.verify_any(node.member_token(org)), Member)
+    assert isinstance(node.keys.verify_realtime(node.visitor_token(org, new_conversation())), Visitor)
+    assert isinstance(node.keys.verify_realtime(node.member_token(org)), Member)
 
 
 async def test_the_gateway_can_ask_whether_the_node_lives(node: Node) -> None:

@@ -17,7 +17,7 @@ async def beat(hub: Hub) -> None:
     """Send heartbeats for ever, each second to another part of the clients."""
     while True:
         await asyncio.sleep(1)
-        hub.beat()
+        await hub.beat()
 
 
 async def look_for_gaps(hub: Hub, fanout: Fanout) -> None:

@@ -4,26 +4,35 @@ import asyncio
 
 from dana.platform.service import Platform, Service
 from dana.services.realtime import jobs
-from dana.services.realtime.actions import Hub
-from dana.services.realtime.adapters import SocketServer
+from dana.services.realtime.actions import Hub, Presence
+from dana.services.realtime.adapters import TRANSPORTS
 
 
 def build(platform: Platform) -> Service:
     """Wire one real-time node."""
-    hub = Hub(platform.shards, platform.fanout, platform.ephemera, platform.keys)
-    server = SocketServer(hub, platform.settings.realtime_host, platform.settings.realtime_port)
+    presence = Presence(platform.valkey, platform.fanout)
+    hub = Hub(platform.shards, platform.fanout, platform.ephemera, platform.keys, presence)
+    settings = platform.settings
+    listen = TRANSPORTS[settings.realtime_transport]
+    server = listen(hub, settings.realtime_host, settings.realtime_port)
     clocks: list[asyncio.Task[None]] = []
 
     async def start() -> None:
+        await presence.start()
         await server.start()
         clocks.append(asyncio.create_task(jobs.beat(hub)))
         clocks.append(asyncio.create_task(jobs.look_for_gaps(hub, platform.fanout)))
 
+    async def drain() -> None:
+        server.stop_listening()
+        await hub.drain()  # the clocks go on meanwhile: who waits for a goodbye is still served
+
     async def stop() -> None:
+        await drain()
         for clock in clocks:
             clock.cancel()
-        server.stop_listening()
         await hub.close()
+        await presence.stop()
         await server.closed()
 
-    return Service("realtime", start=start, stop=stop)
+    return Service("realtime", start=start, drain=drain, stop=stop)

@@ -1,22 +1,37 @@
 """One organization's events on this node, in order, without a gap and without a double.
 
 The fan-out is fast and may lose or swap messages; the log is slower and complete. So: the next cursor is
-delivered at once, an older one ignored, a later one held back for a moment and then read from the log.
+sent at once, an older one ignored, a later one held back for a moment and then read from the log.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
 
 from dana.contracts.ids import OrgId
-from dana.platform.fanout import Events, Fanout, Fleeting, Poke, parse
+from dana.platform.fanout import Changed, Events, Fanout, Fleeting, Poke, parse
 from dana.platform.identity import Member
 from dana.services.realtime import models
+from dana.services.realtime.actions.backlog import Backlog
 from dana.services.realtime.actions.log import EventLog
-from dana.services.realtime.models import Client, Close, LoggedEvent
+from dana.services.realtime.actions.outgoing import Outgoing
+from dana.services.realtime.actions.rounds import Rounds
+from dana.services.realtime.models import (
+    ORGANIZATION,
+    ChangedMember,
+    Channel,
+    Client,
+    Close,
+    Following,
+    LoggedEvent,
+    may_follow,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -25,32 +40,83 @@ MAX_HELD = 1_000
 MAX_RECENT = 256
 MAX_RECENT_BYTES = 512 * 1024
 MAX_BEHIND = 5_000  # further behind, fetching the state anew is cheaper than every event
+MAX_CHANGED = 1_000
 
-DELIVERED = Counter("dana_realtime_frames_total", "Event frames sent to sockets.")
 GAPS = Counter("dana_realtime_gaps_total", "Times that a feed had to read missed events from the log.")
 RESYNCS = Counter("dana_realtime_resyncs_total", "Times that clients were told to fetch everything anew.")
 
 
-class Feed:
-    """Follows one organization and delivers to the sockets that have joined."""
+class Watcher(Protocol):
+    """Who is told what happens at a feed beside its events."""
 
-    def __init__(self, org_id: OrgId, event_log: EventLog, fanout: Fanout) -> None:
+    def follow(self, feed: "Feed", client: Client, channel: Channel) -> None:
+        """Note that a client follows one more channel."""
+        ...
+
+    def unfollow(self, feed: "Feed", client: Client, channel: Channel) -> None:
+        """Note that it follows one less."""
+        ...
+
+    def changed(self, feed: "Feed", channel: str) -> None:
+        """Note that some node has changed who is in a channel."""
+        ...
+
+    def gap(self, feed: "Feed") -> None:
+        """Note that messages may have been missed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What all feeds of a node share."""
+
+    log: EventLog
+    fanout: Fanout
+    rounds: Rounds
+    backlog: Backlog
+    watcher: Watcher
+    end: Callable[[Client, int, str], None]
+
+
+class Feed:
+    """Follows one organization and sends to the sockets that have joined."""
+
+    def __init__(self, org_id: OrgId, ties: Ties) -> None:
         self.org_id = org_id
-        self.cursor = -1  # unknown until opened
         self.position: str | None = None
         """What a replica must show to have all events up to the cursor; the greatest that was met."""
         self.pins = 0
-        self._log = event_log
-        self._fanout = fanout
+        self.following = Following()
+        self._log = ties.log
+        self._fanout = ties.fanout
+        self._watcher = ties.watcher
+        self._end = ties.end
+        self._outgoing = Outgoing(self.following, ties.rounds, ties.backlog, self._finished)
+        self._outgoing.watch(self._began)
+        self._arriving: dict[Client, list[Callable[[], None]]] = {}
         self._held: dict[int, LoggedEvent] = {}
         self._recent: deque[LoggedEvent] = deque()
         self._recent_bytes = 0
-        self._members: set[Client] = set()
-        self._visitors: dict[UUID, set[Client]] = {}
+        self._changed: dict[UUID, ChangedMember] = {}
         self._patience: asyncio.TimerHandle | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._is_behind = False
         self._opened: asyncio.Task[None] | None = None
+
+    @property
+    def cursor(self) -> int:
+        """The newest event that is being sent, or has been; negative until opened."""
+        return self._outgoing.cursor
+
+    @property
+    def accepted(self) -> int:
+        """The newest event that waits to be sent, or the cursor."""
+        return self._outgoing.accepted
+
+    @property
+    def settled(self) -> int:
+        """Up to where everybody has been sent everything."""
+        return self._outgoing.settled
 
     async def open(self) -> None:
         """Follow the organization; raises Unavailable. Subscribes first, so that nothing slips between."""
@@ -65,27 +131,66 @@ class Feed:
             if running is not None:
                 running.cancel()
 
+    def expect(self, client: Client) -> None:
+        """Note that a client is on its way in, and what of its rights has changed meanwhile."""
+        self._arriving[client] = []
+        if (changed := self._changed.get(client.person)) is not None:
+            self.apply(client, changed)
+
     def add(self, client: Client) -> None:
-        """Deliver to this client from the next event on."""
-        if isinstance(client.who, Member):
-            self._members.add(client)
-        else:
-            self._visitors.setdefault(client.who.conversation_id, set()).add(client)
+        """Send to this client from the next event on."""
+        waiting = self._arriving.pop(client, [])
+        self.following.add(client)
+        for act in waiting:
+            act()
 
     def remove(self, client: Client) -> None:
-        """Deliver to it no more."""
-        if isinstance(client.who, Member):
-            self._members.discard(client)
-        elif clients := self._visitors.get(client.who.conversation_id):
-            clients.discard(client)
-            if not clients:
-                del self._visitors[client.who.conversation_id]
+        """Send to it no more."""
+        self._arriving.pop(client, None)
+        self.following.remove(client)
 
-    def has(self, client: Client) -> bool:
-        """Tell whether events are being delivered to this client."""
-        if isinstance(client.who, Member):
-            return client in self._members
-        return client in self._visitors.get(client.who.conversation_id, ())
+    def follow(self, client: Client, channel: Channel) -> None:
+        """Let a client have one more channel, between two events, and tell it."""
+
+        def act() -> None:
+            if client in self.following:
+                self._refile(client, client.channels.add, channel)
+                client.socket.send(models.subscribed(channel.name, self.cursor))
+                self._watcher.follow(self, client, channel)
+
+        self._when_in(client, act)
+
+    def unfollow(self, client: Client, channel: Channel, frame: bytes) -> None:
+        """Take a channel from a client, between two events, and tell it by a frame."""
+
+        def act() -> None:
+            if client in self.following:
+                self._refile(client, client.channels.discard, channel)
+                client.socket.send(frame)
+                self._watcher.unfollow(self, client, channel)
+
+        self._when_in(client, act)
+
+    def tell(self, channel: Channel, frame: bytes) -> None:
+        """Show who follows a channel something fleeting."""
+        self._outgoing.flash(frame, b"", list(self.following.followers(channel)))
+
+    def apply(self, client: Client, changed: ChangedMember) -> None:
+        """Let a member have the rights that she now has."""
+        if not isinstance(client.who, Member):
+            return
+        if not changed.is_active:
+            self._end(client, Close.TOKEN, "no longer a member")
+            return
+        client.who = replace(client.who, role=changed.role, name=changed.name)
+        client.has_current_role = True
+        for channel in [channel for channel in client.channels if not may_follow(client.who, channel)]:
+            frame = models.refused(channel.name, "You may not follow this any longer.")
+            self.unfollow(client, channel, frame)
+
+    def seconds_since(self, cursor: int) -> float | None:
+        """Return how long ago an event was sent; None when that isn't known any more."""
+        return self._outgoing.seconds_since(cursor)
 
     def recent_after(self, cursor: int) -> list[LoggedEvent] | None:
         """Return all events after a cursor from memory; None when memory doesn't reach back so far."""
@@ -101,7 +206,7 @@ class Feed:
             self._catching_up = asyncio.create_task(self._catch_up())
 
     async def catch_up(self) -> None:
-        """Return when everything committed before this call has been delivered, or the log can't be read."""
+        """Return when everything committed before this call is being sent, or the log can't be read."""
         self.wake()
         if self._catching_up is not None:
             await asyncio.shield(self._catching_up)
@@ -115,25 +220,33 @@ class Feed:
             return
         if isinstance(parsed, Events):
             for cursor, event in enumerate(parsed.events, parsed.first_cursor):
-                if cursor > self.cursor:
+                if cursor > self._outgoing.accepted:
                     self._offer(LoggedEvent.published(cursor, event))
         elif isinstance(parsed, Poke):
-            if parsed.cursor > self.cursor:
+            if parsed.cursor > self._outgoing.accepted:
                 self.wake()
+        elif isinstance(parsed, Changed):
+            self._watcher.changed(self, parsed.channel)
         else:
             self._flash(parsed)
 
     async def _open(self) -> None:
-        await self._fanout.subscribe(self.org_id, self.receive, self.wake)
-        self.cursor, position = await self._log.cursor(self.org_id)
+        await self._fanout.subscribe(self.org_id, self.receive, self._lost_touch)
+        self._outgoing.cursor, position = await self._log.cursor(self.org_id)
         self._note(position)
-        self._deliver_held()
+        self._accept_held()
+
+    def _lost_touch(self) -> None:
+        self.wake()
+        self._watcher.gap(self)
 
     def _offer(self, event: LoggedEvent) -> None:
-        if event.cursor == self.cursor + 1:
-            self._deliver(event)
+        if self._outgoing.is_full:
+            self._is_behind = True  # read from the log when there is room
+        elif event.cursor == self._outgoing.accepted + 1:
+            self._outgoing.push(event)
             if self._held:
-                self._deliver_held()
+                self._accept_held()
         elif len(self._held) < MAX_HELD:
             self._held[event.cursor] = event
             self._wait_for_the_missing()
@@ -148,10 +261,10 @@ class Feed:
             GAPS.inc()
             self.wake()
 
-    def _deliver_held(self) -> None:
-        while (event := self._held.pop(self.cursor + 1, None)) is not None:
-            self._deliver(event)
-        for cursor in [cursor for cursor in self._held if cursor <= self.cursor]:
+    def _accept_held(self) -> None:
+        while (event := self._held.pop(self._outgoing.accepted + 1, None)) is not None:
+            self._outgoing.push(event)
+        for cursor in [cursor for cursor in self._held if cursor <= self._outgoing.accepted]:
             del self._held[cursor]
         if self._held:
             self._wait_for_the_missing()
@@ -163,38 +276,51 @@ class Feed:
                 newest, position = await self._log.cursor(self.org_id)
                 self._note(position)
                 await self._read_up_to(newest)
-                self._deliver_held()
+                self._accept_held()
+                await self._outgoing.reached(newest)
         except Exception as error:  # noqa: BLE001 - whatever it was, the look for gaps tries again
             log.warning("event_log_unreadable", organization_id=str(self.org_id), error=repr(error))
 
     async def _read_up_to(self, newest: int) -> None:
-        if newest - self.cursor > MAX_BEHIND:
+        if newest - self._outgoing.accepted > MAX_BEHIND:
             self._skip_to(newest)
-        while self.cursor < newest:
-            position = self.cursor
-            for event in await self._log.page(self.org_id, position, newest):
-                if event.cursor == self.cursor + 1:
-                    self._deliver(event)  # the others have arrived meanwhile
-            if self.cursor == position:
+        while (accepted := self._outgoing.accepted) < newest:
+            for event in await self._log.page(self.org_id, accepted, newest):
+                if event.cursor == self._outgoing.accepted + 1:
+                    self._outgoing.push(event)  # the others have arrived meanwhile
+            if self._outgoing.accepted == accepted:
                 self._skip_to(newest)  # the log itself has a hole: it doesn't reach back so far
+            await self._outgoing.reached(self._outgoing.accepted)  # a page at a time in memory
 
-    def _deliver(self, event: LoggedEvent) -> None:
-        self.cursor = event.cursor
+    def _began(self, event: LoggedEvent) -> None:
         self._note(event.position)
         self._remember(event)
-        sent = 0
-        if self._members and (frame := event.for_members):
-            for client in self._members:
-                client.socket.send(frame)
-            sent = len(self._members)
-        if self._visitors and event.key in self._visitors and (frame := event.for_visitor):
-            for client in self._visitors[event.key]:
-                client.socket.send(frame)
-                sent += 1
-        if sent:
-            DELIVERED.inc(sent)
-        if (person := event.lost_access()) is not None:
-            self._turn_out(person)
+        if self._is_behind and not self._outgoing.is_full:
+            self.wake()
+
+    def _finished(self, event: LoggedEvent) -> None:
+        if (changed := event.changed_member()) is None:
+            return
+        self._changed.pop(changed.user_id, None)
+        self._changed[changed.user_id] = changed
+        if len(self._changed) > MAX_CHANGED:
+            del self._changed[next(iter(self._changed))]
+        for client in (*self.following, *self._arriving):
+            if client.person == changed.user_id:
+                self.apply(client, changed)
+
+    def _refile(self, client: Client, change: Callable[[Channel], None], channel: Channel) -> None:
+        self.following.remove(client)
+        change(channel)
+        self.following.add(client)
+        if channel == ORGANIZATION:
+            client.acked = None  # what it is sent is counted in another way from here on
+
+    def _when_in(self, client: Client, act: Callable[[], None]) -> None:
+        if (waiting := self._arriving.get(client)) is not None:
+            waiting.append(lambda: self._outgoing.between(act))
+        else:
+            self._outgoing.between(act)
 
     def _note(self, position: str | None) -> None:
         if position is not None:
@@ -208,25 +334,11 @@ class Feed:
 
     def _skip_to(self, cursor: int) -> None:
         """Give up on single events: let everybody fetch the state anew."""
-        self.cursor = max(self.cursor, cursor)
         self._recent.clear()
         self._recent_bytes = 0
         RESYNCS.inc()
-        for client in self._everybody():
-            client.socket.send(models.resync(self.cursor, self.position))
+        self._outgoing.start_anew(max(self.cursor, cursor), self.position)
 
     def _flash(self, message: Fleeting) -> None:
-        for client in self._members:
-            if client.origin != message.origin:
-                client.socket.send(message.frame)
-        if message.is_for_visitors and message.conversation_id in self._visitors:
-            for client in self._visitors[message.conversation_id]:
-                if client.origin != message.origin:
-                    client.socket.send(message.frame)
-
-    def _turn_out(self, person: UUID) -> None:
-        for client in [client for client in self._members if client.person == person]:
-            client.socket.close(Close.TOKEN, "no longer a member")
-
-    def _everybody(self) -> list[Client]:
-        return [*self._members, *(client for some in self._visitors.values() for client in some)]
+        watching = self.following.watching(message.conversation_id, with_visitors=message.is_for_visitors)
+        self._outgoing.flash(message.frame, message.origin, list(watching))

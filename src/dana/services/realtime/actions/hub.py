@@ -1,13 +1,10 @@
-"""All sockets of this node: who may come in, what they say, and how they leave."""
+"""All sockets of this node: who may come in, and how they leave."""
 
 import asyncio
-import time
-from collections import defaultdict
-from dataclasses import dataclass
+import random
 from uuid import UUID
 
 import structlog
-from prometheus_client import Counter, Gauge
 
 from dana.contracts.ids import OrgId
 from dana.platform.ephemera import Ephemera, origin_of
@@ -16,53 +13,48 @@ from dana.platform.fanout import Fanout
 from dana.platform.identity import Keys, Member, Visitor
 from dana.platform.shards import Shards
 from dana.services.realtime import models
-from dana.services.realtime.actions.feed import Feed
+from dana.services.realtime.actions.backlog import Backlog
+from dana.services.realtime.actions.feed import Feed, Ties
+from dana.services.realtime.actions.hearing import Hearing
 from dana.services.realtime.actions.log import EventLog
-from dana.services.realtime.actions.replay import replay
-from dana.services.realtime.models import Client, Close, RefusedError, Socket, Typing
+from dana.services.realtime.actions.presence import Presence
+from dana.services.realtime.actions.replay import Replay
+from dana.services.realtime.actions.rounds import Rounds
+from dana.services.realtime.actions.seats import CLOSED, Seats
+from dana.services.realtime.models import MAX_CHANNELS, Client, Close, RefusedError, Socket, Typing
 
 log = structlog.get_logger(__name__)
 
-MAX_SOCKETS = 15_000  # below the 20,000 descriptors that a small machine allows
-MAX_SOCKETS_OF_ORGANIZATION = 10_000
-MAX_SOCKETS_OF_PERSON = 40  # tabs and devices
-MAX_FRAMES_PER_SECOND = 40
-MAX_TYPING_IN = 20  # conversations at once, by one person
 LINGER_SECONDS = 15.0  # a reload should find the feed still there
-FAREWELLS_AT_ONCE = 500
-FAREWELL_PAUSE_SECONDS = 0.05
+DRAIN_SECONDS = 20.0  # at most, for all goodbyes; who stops this process waits a little longer
+BEATS_PER_TURN = 500
 
-SOCKETS = Gauge("dana_realtime_sockets", "Open sockets.", ["audience"])
-CLOSED = Counter("dana_realtime_closed_total", "Sockets closed by us, by their close code.", ["code"])
-
-
-@dataclass(slots=True)
-class _Seat:
-    """What the hub keeps for one client."""
-
-    feed: Feed
-    expiry: asyncio.TimerHandle
-    beat: set[Client]
+_ANOTHER_SECOND_MS = 1_000
 
 
 class Hub:
     """Knows every client and every feed of this node."""
 
-    def __init__(self, shards: Shards, fanout: Fanout, ephemera: Ephemera, keys: Keys) -> None:
+    def __init__(
+        self, shards: Shards, fanout: Fanout, ephemera: Ephemera, keys: Keys, presence: Presence
+    ) -> None:
         self._keys = keys
-        self._fanout = fanout
         self._ephemera = ephemera
+        self._fanout = fanout
+        self._presence = presence
         self._log = EventLog(shards)
         self._feeds: dict[OrgId, Feed] = {}
-        self._seats: dict[Client, _Seat] = {}
-        self._sockets_of: defaultdict[UUID, int] = defaultdict(int)
-        self._beats: list[set[Client]] = [set() for _ in range(models.HEARTBEAT_SECONDS)]
-        self._now_beating = 0
+        self._seats = Seats()
+        self._backlog = Backlog(self._seats, self._seats.end)
+        self._ties = Ties(self._log, fanout, Rounds(), self._backlog, presence, self._seats.end)
+        self._hearing = Hearing(self._seats, keys, ephemera, presence)
         self._joining: set[asyncio.Task[None]] = set()
         self._last_seen: dict[OrgId, int] = {}
         self._is_closing = False
 
-    def arrive(self, socket: Socket, token: str, cursor: str | None) -> Client | None:
+    def arrive(
+        self, socket: Socket, token: str, cursor: str | None, channels: str | None = None
+    ) -> Client | None:
         """Let a socket in, or close it and say why."""
         try:
             client, position = self._admit(socket, token, cursor)
@@ -70,51 +62,45 @@ class Hub:
             CLOSED.labels(str(refusal.code)).inc()
             socket.close(refusal.code, refusal.reason)
             return None
-        feed = self._seat(client)
-        task = asyncio.create_task(self._join(client, feed, position))
+        refusals = _choose(client, channels)
+        feed = self._feed(client.who.org_id)
+        feed.pins += 1
+        self._seats.take(client, feed)
+        feed.expect(client)
+        task = asyncio.create_task(self._join(client, feed, position, refusals))
         self._joining.add(task)
         task.add_done_callback(self._joining.discard)
         return client
 
     def hear(self, client: Client, frame: bytes) -> None:
         """Take in what a client says."""
-        if client.is_flooding(int(time.monotonic()), MAX_FRAMES_PER_SECOND):
-            _close(client, Close.BAD_FRAME, "too many frames")
-            return
-        try:
-            typing = models.parse_frame(frame)
-        except Invalid as problem:
-            _close(client, Close.BAD_FRAME, problem.detail)
-            return
-        if isinstance(client.who, Visitor) and typing.conversation_id != client.who.conversation_id:
-            _close(client, Close.BAD_FRAME, "not your conversation")
-            return
-        self._show_typing(client, typing)
+        self._hearing.hear(client, frame)
+
+    def show_typing(self, who: Member | Visitor, typing: Typing) -> None:
+        """Show what somebody says who has no socket to say it on."""
+        self._ephemera.show_typing(who, typing.conversation_id, is_typing=typing.is_typing)
 
     def leave(self, client: Client) -> None:
         """Forget a client whose socket has ended."""
-        seat = self._seats.pop(client, None)
+        seat = self._seats.free(client)
         if seat is None:
             return
-        seat.expiry.cancel()
-        seat.beat.discard(client)
+        if client in seat.feed.following:
+            self._presence.leave(seat.feed, client)
         seat.feed.remove(client)
         self._unpin(seat.feed)
-        for counted in (client.who.org_id, client.person):
-            self._sockets_of[counted] -= 1
-            if not self._sockets_of[counted]:
-                del self._sockets_of[counted]
-        SOCKETS.labels(_audience(client)).dec()
-        for conversation_id in tuple(client.typing_in):
-            self._show_typing(client, Typing(conversation_id=conversation_id, is_typing=False))
+        self._hearing.stop_typing(client)
 
-    def beat(self) -> None:
+    async def beat(self) -> None:
         """Send a heartbeat to the next of the groups of clients; called every second."""
-        self._now_beating = (self._now_beating + 1) % len(self._beats)
-        for client in self._beats[self._now_beating]:
-            feed = self._seats[client].feed
-            if feed.has(client):
-                client.socket.send(models.heartbeat(feed.cursor))
+        self._backlog.look()
+        due = self._seats.next_beating()
+        self._seats.look_for_the_dead()
+        for number, (client, feed) in enumerate(due, 1):
+            if client in feed.following:
+                client.socket.send(models.heartbeat(feed.settled))
+            if number % BEATS_PER_TURN == 0:
+                await asyncio.sleep(0)
 
     async def look_for_gaps(self) -> None:
         """Compare all feeds with their databases, and let those read that have fallen behind.
@@ -125,17 +111,30 @@ class Hub:
         newest = await self._log.cursors(list(feeds)) if feeds else {}
         for org_id, cursor in newest.items():
             expected = self._last_seen.get(org_id, 0) if self._fanout.is_listening else cursor
-            if feeds[org_id].cursor < expected:
+            if feeds[org_id].accepted < expected:
                 feeds[org_id].wake()
         self._last_seen = newest
 
-    async def close(self) -> None:
-        """Ask everybody to come back at once, a few at a time so that they don't come all together."""
+    async def drain(self) -> None:
+        """Let nobody new in, and ask everybody to come back, in even portions: not all at once.
+
+        Those who still wait for their turn are sent what happens meanwhile.
+        """
         self._is_closing = True
-        for number, client in enumerate(list(self._seats), 1):
-            _close(client, Close.RESTART, "restarting")
-            if number % FAREWELLS_AT_ONCE == 0:
-                await asyncio.sleep(FAREWELL_PAUSE_SECONDS)
+        clients = list(self._seats)
+        random.shuffle(clients)
+        window = len(clients) / models.RETURNS_PER_SECOND
+        drain = min(window, DRAIN_SECONDS)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number, client in enumerate(clients):
+            if (ahead := began + drain * number / len(clients) - loop.time()) > 0:
+                await asyncio.sleep(ahead)
+            later = int((window - drain) * 1_000) + _ANOTHER_SECOND_MS
+            self._seats.end(client, Close.RESTART, "restarting", random.randrange(later))  # noqa: S311 - jitter
+
+    async def close(self) -> None:
+        """End what is still under way."""
         for task in tuple(self._joining):
             task.cancel()
         await asyncio.gather(*self._joining, return_exceptions=True)
@@ -143,72 +142,40 @@ class Hub:
             feed.close()
         self._feeds.clear()
 
-    async def _join(self, client: Client, feed: Feed, position: int | None) -> None:
+    async def _join(self, client: Client, feed: Feed, position: int | None, refusals: list[bytes]) -> None:
         try:
             await feed.open()
-            start = feed.cursor if position is None else position
-            client.socket.send(models.hello(start))
-            await replay(feed, self._log, client, start)
+            client.start = feed.cursor if position is None else position
+            names = sorted(channel.name for channel in client.channels)
+            client.socket.send(models.hello(client.start, self._seats.valid_seconds(client), names))
+            for refusal in refusals:
+                client.socket.send(refusal)
+            await Replay(feed, self._log, self._backlog, client).run(client.start)
+            if client in feed.following:
+                self._presence.arrive(feed, client)
         except Exception as error:  # noqa: BLE001 - whatever it was, the client comes back and tries again
             log.warning("join_failed", organization_id=str(feed.org_id), error=repr(error))
-            _close(client, Close.TRY_LATER, "try again in a moment")
+            self._seats.end(client, Close.TRY_LATER, "try again in a moment")
 
     def _admit(self, socket: Socket, token: str, cursor: str | None) -> tuple[Client, int | None]:
+        if self._is_closing:
+            raise RefusedError(Close.RESTART, "restarting")
         try:
-            who = self._keys.verify_any(token)
+            who = self._keys.verify_realtime(token)
             position = models.parse_cursor(cursor)
         except Unauthenticated as problem:
             raise RefusedError(Close.TOKEN, problem.detail) from None
         except Invalid as problem:
             raise RefusedError(Close.BAD_FRAME, problem.detail) from None
-        client = Client(who, socket, origin_of(_person(who)))
-        if self._is_closing:
-            raise RefusedError(Close.RESTART, "restarting")
-        if self._is_too_much(client):
-            raise RefusedError(Close.TOO_MANY, "too many connections")
-        return client, position
+        person = _person(who)
+        self._seats.check_room(who, person)
+        return Client(who, socket, origin_of(person)), position
 
-    def _seat(self, client: Client) -> Feed:
-        org_id = client.who.org_id
+    def _feed(self, org_id: OrgId) -> Feed:
         feed = self._feeds.get(org_id)
         if feed is None:
-            feed = self._feeds[org_id] = Feed(org_id, self._log, self._fanout)
-        feed.pins += 1
-        remaining = client.who.expires_at - time.time()
-        expiry = asyncio.get_running_loop().call_later(
-            max(remaining, 0.0), _close, client, Close.TOKEN, "token expired"
-        )
-        beat = min(self._beats, key=len)
-        beat.add(client)
-        self._seats[client] = _Seat(feed, expiry, beat)
-        self._sockets_of[org_id] += 1
-        self._sockets_of[client.person] += 1
-        SOCKETS.labels(_audience(client)).inc()
+            feed = self._feeds[org_id] = Feed(org_id, self._ties)
         return feed
-
-    def _is_too_much(self, client: Client) -> bool:
-        return (
-            len(self._seats) >= MAX_SOCKETS
-            or self._sockets_of.get(client.who.org_id, 0) >= MAX_SOCKETS_OF_ORGANIZATION
-            or self._sockets_of.get(client.person, 0) >= MAX_SOCKETS_OF_PERSON
-        )
-
-    def _show_typing(self, client: Client, typing: Typing) -> None:
-        if typing.is_typing and len(client.typing_in) < MAX_TYPING_IN:
-            client.typing_in.add(typing.conversation_id)
-        elif not typing.is_typing:
-            client.typing_in.discard(typing.conversation_id)
-        self._ephemera.publish(
-            client.who.org_id,
-            typing.conversation_id,
-            {
-                "name": "typing",
-                "who": "agent" if isinstance(client.who, Member) else "customer",
-                "author_name": client.who.name,
-                "is_typing": typing.is_typing,
-            },
-            origin=client.person,
-        )
 
     def _unpin(self, feed: Feed) -> None:
         feed.pins -= 1
@@ -221,14 +188,18 @@ class Hub:
             feed.close()
 
 
+def _choose(client: Client, channels: str | None) -> list[bytes]:
+    """Let a client follow what it asks for, and return what it is told of the rest."""
+    names = models.defaults(client.who) if channels is None else channels.split(",", 2 * MAX_CHANNELS)
+    refusals = []
+    for name in dict.fromkeys(names):
+        try:
+            if name:
+                client.channels.add(models.channel_for(client.who, name, client.channels))
+        except Invalid as problem:
+            refusals.append(models.refused(name, problem.detail))
+    return refusals
+
+
 def _person(who: Member | Visitor) -> UUID:
     return who.user_id if isinstance(who, Member) else who.contact_id
-
-
-def _audience(client: Client) -> str:
-    return "member" if isinstance(client.who, Member) else "visitor"
-
-
-def _close(client: Client, code: int, reason: str) -> None:
-    CLOSED.labels(str(code)).inc()
-    client.socket.close(code, reason)

@@ -4,69 +4,84 @@ from prometheus_client import Counter
 
 from dana.platform.identity import Visitor
 from dana.services.realtime import models
+from dana.services.realtime.actions.backlog import Backlog
 from dana.services.realtime.actions.feed import RESYNCS, Feed
 from dana.services.realtime.actions.log import PAGE, EventLog
-from dana.services.realtime.models import Client, LoggedEvent
+from dana.services.realtime.models import ChangedMember, Client, LoggedEvent, frame_for
 
 MAX_REPLAYED = 2_000  # beyond, fetching the state anew is cheaper for everybody
 
 REPLAYED = Counter("dana_realtime_replayed_total", "Events sent to clients that had been away.")
 
 
-async def replay(feed: Feed, event_log: EventLog, client: Client, cursor: int) -> None:
-    """Send what the client has missed since its cursor, and add it to the feed; raises Unavailable.
+class Replay:
+    """One client's way from its cursor to the feed's."""
 
-    The last look at the feed's cursor and the joining happen without a pause between them, so no event can
-    fall between what was replayed and what is live.
-    """
-    if cursor > feed.cursor:
-        await feed.catch_up()
-    position = cursor
-    while client.socket.is_open and position != feed.cursor:
-        events = feed.recent_after(position) if position < feed.cursor else None
+    def __init__(self, feed: Feed, event_log: EventLog, backlog: Backlog, client: Client) -> None:
+        self._feed = feed
+        self._log = event_log
+        self._backlog = backlog
+        self._client = client
+        self._changed: ChangedMember | None = None
+
+    async def run(self, cursor: int) -> None:
+        """Send what the client has missed since its cursor, and add it to the feed; raises Unavailable.
+
+        The last look at the feed's cursor and the joining happen without a pause between them, so no event
+        can fall between what was replayed and what is live.
+        """
+        feed, socket = self._feed, self._client.socket
+        if cursor > feed.cursor:
+            await feed.catch_up()
+        position = cursor
+        while socket.is_open and position != feed.cursor:
+            events = feed.recent_after(position) if position < feed.cursor else None
+            goal = feed.cursor
+            if events is None and self._is_worth_it(cursor):
+                events, goal = await self._read(position)
+            if events is None:
+                RESYNCS.inc()
+                socket.send(models.resync(feed.cursor, feed.position))
+                break
+            self._send(events)
+            position = goal
+            if goal != feed.cursor or len(events) == PAGE:
+                await socket.drained()
+        if socket.is_open:
+            socket.send(models.heartbeat(feed.cursor))
+            feed.add(self._client)
+            if self._changed is not None:
+                feed.apply(self._client, self._changed)
+
+    def _is_worth_it(self, cursor: int) -> bool:
+        # A visitor's own conversation has few events, however many the organization has.
+        missing = self._feed.cursor - cursor
+        return missing > 0 and (isinstance(self._client.who, Visitor) or missing <= MAX_REPLAYED)
+
+    async def _read(self, position: int) -> tuple[list[LoggedEvent] | None, int]:
+        """Read the next page, and up to which cursor it goes; None when the log doesn't reach back so far."""
+        feed, who = self._feed, self._client.who
         goal = feed.cursor
-        if events is None and _is_worth_it(client, cursor, feed):
-            events, goal = await _read(feed, event_log, client, position)
-        if events is None:
-            RESYNCS.inc()
-            client.socket.send(models.resync(feed.cursor, feed.position))
-            break
-        _send(client, events)
-        position = goal
-        if goal != feed.cursor or len(events) == PAGE:
-            await client.socket.drained()
-    if client.socket.is_open:
-        client.socket.send(models.heartbeat(feed.cursor))
-        feed.add(client)
-
-
-def _is_worth_it(client: Client, cursor: int, feed: Feed) -> bool:
-    # A visitor's own conversation has few events, however many the organization has.
-    return cursor < feed.cursor and (isinstance(client.who, Visitor) or feed.cursor - cursor <= MAX_REPLAYED)
-
-
-async def _read(
-    feed: Feed, event_log: EventLog, client: Client, position: int
-) -> tuple[list[LoggedEvent] | None, int]:
-    """Read the next page, and up to which cursor it goes; None when the log doesn't reach back so far."""
-    goal = feed.cursor
-    if isinstance(client.who, Visitor):
-        events = await event_log.page_about(feed.org_id, client.who.conversation_id, position, goal)
-        if events is None:
+        if isinstance(who, Visitor):
+            events = await self._log.page_about(feed.org_id, who.conversation_id, position, goal)
+            if events is None:
+                return None, position
+            return events, events[-1].cursor if len(events) == PAGE else goal
+        events = await self._log.page(feed.org_id, position, goal)
+        if not events or events[0].cursor != position + 1:
             return None, position
-        return events, events[-1].cursor if len(events) == PAGE else goal
-    events = await event_log.page(feed.org_id, position, goal)
-    if not events or events[0].cursor != position + 1:
-        return None, position
-    return events, events[-1].cursor
+        return events, events[-1].cursor
 
-
-def _send(client: Client, events: list[LoggedEvent]) -> None:
-    if isinstance(client.who, Visitor):
-        mine = [event.for_visitor for event in events if event.key == client.who.conversation_id]
-    else:
-        mine = [event.for_members for event in events]
-    frames = [frame for frame in mine if frame is not None]
-    for frame in frames:
-        client.socket.send(frame)
-    REPLAYED.inc(len(frames))
+    def _send(self, events: list[LoggedEvent]) -> None:
+        client, sent = self._client, 0
+        for event in events:
+            if (frame := frame_for(client, event)) is not None:
+                client.socket.send(frame)
+                client.sent += 1
+                client.last_sent = event.cursor
+                sent += len(frame)
+            changed = event.changed_member()
+            if changed is not None and changed.user_id == client.person:
+                self._changed = changed  # only the last says how it is now
+        self._backlog.add(sent)
+        REPLAYED.inc(len(events))

@@ -1,0 +1,157 @@
+"""Who follows what, so that an event finds its sockets without touching any other."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+from dana.platform.identity import Member, Visitor
+from dana.services.realtime.models.channels import (
+    ADMIN_EVENTS,
+    ORGANIZATION,
+    SOMEBODYS,
+    Channel,
+    is_admin,
+    may_see,
+)
+from dana.services.realtime.models.clients import Client
+from dana.services.realtime.models.events import LoggedEvent
+
+Send = Callable[[bytes], None]
+Parcel = tuple[bytes, list[Send]]
+"""One frame, and where it goes."""
+
+_NOBODY: dict[Client, Send] = {}
+
+
+class Following:
+    """The sockets of one organization, by what they follow."""
+
+    def __init__(self) -> None:
+        self._clients: dict[Client, Send] = {}
+        self._members: dict[Channel, dict[Client, Send]] = {}
+        self._visitors: dict[UUID, dict[Client, Send]] = {}
+        self._shown = 0  # events that those who follow the whole organization have been sent, so far
+
+    def __contains__(self, client: Client) -> bool:
+        return client in self._clients
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(tuple(self._clients))
+
+    def add(self, client: Client) -> None:
+        """Let a client have the events of its channels."""
+        self._clients[client] = client.socket.send
+        if isinstance(client.who, Visitor):
+            if client.channels:
+                self._visitors.setdefault(client.who.conversation_id, {})[client] = client.socket.send
+            return
+        for channel in client.channels:
+            for key in _keys(channel):
+                self._members.setdefault(key, {})[client] = client.socket.send
+
+    def remove(self, client: Client) -> None:
+        """Let it have no more of them."""
+        if self._clients.pop(client, None) is None:
+            return
+        if isinstance(client.who, Visitor):
+            _drop(self._visitors, client.who.conversation_id, client)
+            return
+        for channel in client.channels:
+            for key in _keys(channel):
+                _drop(self._members, key, client)
+
+    def parcels(self, event: LoggedEvent) -> list[Parcel]:
+        """Return what is to be sent for an event, to each client once; it is counted as sent."""
+        parcels: list[Parcel] = []
+        if self._members and (frame := event.for_members) is not None:
+            sends = self._members_for(event)
+            if sends:
+                parcels.append((frame, sends))
+        if event.key in self._visitors and (frame := event.for_visitor) is not None:
+            visitors = self._visitors[event.key]
+            _count(visitors, event.cursor)
+            parcels.append((frame, list(visitors.values())))
+        return parcels
+
+    def parcel_for_all(self, frame: bytes) -> Parcel:
+        """Return a frame for everybody."""
+        return frame, list(self._clients.values())
+
+    def watching(self, conversation_id: UUID | None, *, with_visitors: bool) -> Iterator[Client]:
+        """Return who may see what is fleeting in a conversation; without one, in the organization."""
+        seen = self._members.get(ORGANIZATION, _NOBODY)
+        yield from seen
+        if conversation_id is not None:
+            for client in self._members.get(Channel("conversation", conversation_id), _NOBODY):
+                if client not in seen:
+                    yield client
+            if with_visitors:
+                yield from self._visitors.get(conversation_id, _NOBODY)
+
+    def followers(self, channel: Channel) -> Iterator[Client]:
+        """Return who follows a channel, visitors too."""
+        yield from self._members.get(channel, _NOBODY)
+        if channel.kind == "conversation" and channel.id is not None:
+            yield from self._visitors.get(channel.id, _NOBODY)
+
+    def sent_to(self, client: Client) -> int:
+        """Return how many events a client has been sent so far."""
+        return self._shown if ORGANIZATION in client.channels else client.sent
+
+    def last_sent_to(self, client: Client, cursor: int) -> int:
+        """Return the cursor of the last event that a client has been sent, when the feed is at this one."""
+        return cursor if ORGANIZATION in client.channels else client.last_sent
+
+    def _members_for(self, event: LoggedEvent) -> list[Send]:
+        wide = self._members.get(ORGANIZATION, _NOBODY)
+        narrow: dict[Client, Send] = {}
+        if len(self._members) > (1 if wide else 0):
+            for channel in event.channels:
+                narrow.update(self._members.get(channel, _NOBODY))
+            for client in [client for client in narrow if client in wide]:
+                del narrow[client]
+        if event.type in ADMIN_EVENTS:
+            either = (wide | narrow).items()
+            return [
+                send for client, send in either if isinstance(client.who, Member) and is_admin(client.who)
+            ]
+        self._shown += 1
+        if not narrow:
+            return list(wide.values())
+        _count(narrow, event.cursor)
+        return [*wide.values(), *narrow.values()]
+
+
+def frame_for(client: Client, event: LoggedEvent) -> bytes | None:
+    """Return what a client is sent of an event, as `parcels` would; None when it is none of its business."""
+    if isinstance(client.who, Visitor):
+        is_his = event.key == client.who.conversation_id and bool(client.channels)
+        return event.for_visitor if is_his else None
+    if event.for_members is None or not may_see(client.who, event.type):
+        return None
+    if ORGANIZATION in client.channels or not client.channels.isdisjoint(event.channels):
+        return event.for_members
+    is_somebodys = SOMEBODYS in event.channels and any(channel.kind == "me" for channel in client.channels)
+    return event.for_members if is_somebodys else None
+
+
+def _is_admin(client: Client) -> bool:
+    return isinstance(client.who, Member) and is_admin(client.who)
+
+
+def _keys(channel: Channel) -> tuple[Channel, ...]:
+    return (channel, SOMEBODYS) if channel.kind == "me" else (channel,)
+
+
+def _count(clients: dict[Client, Send], cursor: int) -> None:
+    for client in clients:
+        client.sent += 1
+        client.last_sent = cursor
+
+
+def _drop(clients_of: dict[Any, dict[Client, Send]], key: object, client: Client) -> None:
+    clients = clients_of.get(key)
+    if clients is not None:
+        clients.pop(client, None)
+        if not clients:
+            del clients_of[key]
