@@ -7,9 +7,12 @@ One channel for each organization carries four sorts of messages, told apart by 
   X  fleeting:  1 byte audience, 8 bytes origin, 16 bytes conversation, then the frame for the clients
   C  changed:   the name of a channel of sockets in which somebody has come or gone; read again who is there
 
+The newest messages with events are also kept there for a while, for nodes that come to an organization later.
+
 It may lose messages (Valkey dies, a buffer is full): readers know by the cursor, and read the log.
 """
 
+import asyncio
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,12 +23,17 @@ import structlog
 from prometheus_client import Counter
 
 from dana.contracts.ids import OrgId
+from dana.platform.errors import Unavailable
 from dana.platform.outbox import Outbox, Pending
 from dana.platform.valkey import Valkey
 
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = 256 * 1024
+MAX_REMEMBERED = 256  # messages of each organization: what nodes and clients miss while they come back
+MAX_REMEMBERED_BYTES = 16 * 1024  # of each message; a bigger one is read from the log
+REMEMBERED_MS = 5 * 60 * 1000  # after the last, so that those who write seldom cost nothing
+HISTORY_SECONDS = 0.5  # then the log is asked instead
 
 INTERNAL_EVENTS = frozenset({"answer_requested", "answer_proposed"})
 """Events between services only; nodes need their cursors, not their contents."""
@@ -103,8 +111,11 @@ class Fanout:
         position = b"null" if outbox.position is None else b'"%b"' % str(outbox.position).encode()
         parts = [_travelling(event, created_at, position) for event in outbox.events]
         message = b"E%b[%b]" % (_cursor.pack(first_cursor), b",".join(parts))
+        last_cursor = first_cursor + len(parts) - 1
         if len(message) > MAX_MESSAGE_BYTES:
-            message = b"P" + _cursor.pack(first_cursor + len(parts) - 1)
+            message = b"P" + _cursor.pack(last_cursor)
+        elif len(message) <= MAX_REMEMBERED_BYTES:
+            self._remember(org_id, last_cursor, message)
         self._publish(org_id, message)
 
     def fleeting(self, org_id: OrgId, message: Fleeting) -> None:
@@ -117,6 +128,17 @@ class Fanout:
         """Publish that somebody has come into a channel of sockets, or gone from it."""
         self._publish(org_id, b"C" + channel.encode())
 
+    async def history(self, org_id: OrgId, after: int) -> list[Events]:
+        """Return the messages that Valkey remembers with events after a cursor; none when it is away."""
+        key = _history(org_id)
+        try:
+            async with asyncio.timeout(HISTORY_SECONDS):
+                found = await self._valkey.call("ZRANGE", key, f"({after}", "+inf", "BYSCORE")
+            return [message for each in found if isinstance(message := parse(each), Events)]
+        except (Unavailable, TimeoutError, ValueError) as error:
+            log.warning("history_unreadable", organization_id=str(org_id), error=repr(error))
+            return []
+
     async def subscribe(
         self, org_id: OrgId, receive: Callable[[bytes], None], on_gap: Callable[[], None]
     ) -> None:
@@ -126,6 +148,13 @@ class Fanout:
     def unsubscribe(self, org_id: OrgId) -> None:
         """Receive no more."""
         self._valkey.unsubscribe(_channel(org_id))
+
+    def _remember(self, org_id: OrgId, last_cursor: int, message: bytes) -> None:
+        """Keep a message for nodes that come to it later; leaves in one write with its publication."""
+        key = _history(org_id)
+        self._valkey.send("ZADD", key, last_cursor, message)
+        self._valkey.send("ZREMRANGEBYRANK", key, 0, -1 - MAX_REMEMBERED)
+        self._valkey.send("PEXPIRE", key, REMEMBERED_MS)
 
     def _publish(self, org_id: OrgId, message: bytes) -> None:
         if not self._valkey.send("PUBLISH", _channel(org_id), message):
@@ -166,6 +195,10 @@ def _travelling(event: Pending, created_at: bytes, position: bytes) -> bytes:
         b"null" if event.key is None else b'"%b"' % str(event.key).encode(),
         b"{}" if event.type in INTERNAL_EVENTS else event.payload,
     )
+
+
+def _history(org_id: OrgId) -> str:
+    return f"dana:history:{{{_channel(org_id)}}}"  # on the server that owns the channel
 
 
 def _channel(org_id: OrgId) -> str:

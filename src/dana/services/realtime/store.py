@@ -12,9 +12,14 @@ from dana.services.realtime.models import LoggedEvent
 _COLUMNS = "cursor, type, aggregate_id, id, created_at, payload::text"
 
 
-async def read_cursor(tx: Tx) -> int:
-    """Return the cursor of the organization's newest event."""
-    return int(await tx.fetchval("select value from platform.org_cursor where org_id = $1", tx.org_id) or 0)
+async def read_newest(tx: Tx) -> tuple[int, UUID | None]:
+    """Return the cursor of the organization's newest event, and its id; no id when the log has lost it."""
+    row = await tx.fetchrow(
+        "select c.value, e.id from platform.org_cursor c"
+        " left join platform.event_log e on e.org_id = c.org_id and e.cursor = c.value where c.org_id = $1",
+        tx.org_id,
+    )
+    return (row["value"], row["id"]) if row else (0, None)
 
 
 async def read_events(tx: Tx, after: int, up_to: int, limit: int, position: str | None) -> list[LoggedEvent]:

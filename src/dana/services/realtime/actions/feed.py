@@ -5,7 +5,6 @@ sent at once, an older one ignored, a later one held back for a moment and then 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -19,7 +18,8 @@ from dana.platform.fanout import Changed, Events, Fanout, Fleeting, Poke, parse
 from dana.platform.identity import Member
 from dana.services.realtime import models
 from dana.services.realtime.actions.backlog import Backlog
-from dana.services.realtime.actions.log import EventLog
+from dana.services.realtime.actions.log import EventLog, Newest
+from dana.services.realtime.actions.memory import Memory
 from dana.services.realtime.actions.outgoing import Outgoing
 from dana.services.realtime.actions.rounds import Rounds
 from dana.services.realtime.models import (
@@ -37,8 +37,6 @@ log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 0.03  # commits of two connections may announce themselves in the wrong order
 MAX_HELD = 1_000
-MAX_RECENT = 256
-MAX_RECENT_BYTES = 512 * 1024
 MAX_BEHIND = 5_000  # further behind, fetching the state anew is cheaper than every event
 MAX_CHANGED = 1_000
 
@@ -89,14 +87,13 @@ class Feed:
         self.following = Following()
         self._log = ties.log
         self._fanout = ties.fanout
+        self.memory = Memory(org_id, ties.log, ties.fanout)
         self._watcher = ties.watcher
         self._end = ties.end
         self._outgoing = Outgoing(self.following, ties.rounds, ties.backlog, self._finished)
         self._outgoing.watch(self._began)
         self._arriving: dict[Client, list[Callable[[], None]]] = {}
         self._held: dict[int, LoggedEvent] = {}
-        self._recent: deque[LoggedEvent] = deque()
-        self._recent_bytes = 0
         self._changed: dict[UUID, ChangedMember] = {}
         self._patience: asyncio.TimerHandle | None = None
         self._catching_up: asyncio.Task[None] | None = None
@@ -130,6 +127,7 @@ class Feed:
         for running in (self._patience, self._opened, self._catching_up):
             if running is not None:
                 running.cancel()
+        self.memory.close()
 
     def expect(self, client: Client) -> None:
         """Note that a client is on its way in, and what of its rights has changed meanwhile."""
@@ -192,13 +190,6 @@ class Feed:
         """Return how long ago an event was sent; None when that isn't known any more."""
         return self._outgoing.seconds_since(cursor)
 
-    def recent_after(self, cursor: int) -> list[LoggedEvent] | None:
-        """Return all events after a cursor from memory; None when memory doesn't reach back so far."""
-        missing = self.cursor - cursor
-        if missing > len(self._recent):
-            return None
-        return list(self._recent)[len(self._recent) - missing :]
-
     def wake(self) -> None:
         """Read from the log what is missing; once more when that is already going on."""
         self._is_behind = True
@@ -232,8 +223,10 @@ class Feed:
 
     async def _open(self) -> None:
         await self._fanout.subscribe(self.org_id, self.receive, self._lost_touch)
-        self._outgoing.cursor, position = await self._log.cursor(self.org_id)
-        self._note(position)
+        newest = await self._log.newest(self.org_id)
+        self._note(newest.position)
+        self.memory.start_at(newest.cursor)
+        self._outgoing.cursor = newest.cursor
         self._accept_held()
 
     def _lost_touch(self) -> None:
@@ -273,17 +266,21 @@ class Feed:
         try:
             while self._is_behind:
                 self._is_behind = False
-                newest, position = await self._log.cursor(self.org_id)
-                self._note(position)
+                newest = await self._log.newest(self.org_id)
+                self._note(newest.position)
                 await self._read_up_to(newest)
                 self._accept_held()
-                await self._outgoing.reached(newest)
+                await self._outgoing.reached(newest.cursor)
         except Exception as error:  # noqa: BLE001 - whatever it was, the look for gaps tries again
             log.warning("event_log_unreadable", organization_id=str(self.org_id), error=repr(error))
 
-    async def _read_up_to(self, newest: int) -> None:
+    async def _read_up_to(self, up_to: Newest) -> None:
+        newest = up_to.cursor
         if newest - self._outgoing.accepted > MAX_BEHIND:
             self._skip_to(newest)
+        for event in await self.memory.history(up_to, self._outgoing.accepted):
+            if event.cursor == self._outgoing.accepted + 1:
+                self._outgoing.push(event)
         while (accepted := self._outgoing.accepted) < newest:
             for event in await self._log.page(self.org_id, accepted, newest):
                 if event.cursor == self._outgoing.accepted + 1:
@@ -294,7 +291,7 @@ class Feed:
 
     def _began(self, event: LoggedEvent) -> None:
         self._note(event.position)
-        self._remember(event)
+        self.memory.add(event)
         if self._is_behind and not self._outgoing.is_full:
             self.wake()
 
@@ -326,18 +323,12 @@ class Feed:
         if position is not None:
             self.position = max(self.position or "", position)
 
-    def _remember(self, event: LoggedEvent) -> None:
-        self._recent.append(event)
-        self._recent_bytes += event.size_bytes
-        while len(self._recent) > MAX_RECENT or self._recent_bytes > MAX_RECENT_BYTES:
-            self._recent_bytes -= self._recent.popleft().size_bytes
-
     def _skip_to(self, cursor: int) -> None:
         """Give up on single events: let everybody fetch the state anew."""
-        self._recent.clear()
-        self._recent_bytes = 0
         RESYNCS.inc()
-        self._outgoing.start_anew(max(self.cursor, cursor), self.position)
+        cursor = max(self.cursor, cursor)
+        self.memory.start_at(cursor)
+        self._outgoing.start_anew(cursor, self.position)
 
     def _flash(self, message: Fleeting) -> None:
         watching = self.following.watching(message.conversation_id, with_visitors=message.is_for_visitors)

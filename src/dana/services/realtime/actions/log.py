@@ -1,9 +1,11 @@
 """The event log, a page at a time. Replays share few connections, so that a storm of them stays a queue."""
 
 import asyncio
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 
 from dana.contracts.ids import OrgId
 from dana.platform.database import Tx
@@ -14,8 +16,18 @@ from dana.services.realtime.models import LoggedEvent
 
 log = structlog.get_logger(__name__)
 
+READ = Counter("dana_realtime_log_pages_total", "Pages of the event log that were read.")
+
 PAGE = 200
 CONCURRENT_READS = 4
+
+
+class Newest(NamedTuple):
+    """The newest event of an organization, and a position that contains it."""
+
+    cursor: int
+    id: UUID | None
+    position: str | None
 
 
 class EventLog:
@@ -25,18 +37,21 @@ class EventLog:
         self._shards = shards
         self._reading = asyncio.Semaphore(CONCURRENT_READS)
 
-    async def cursor(self, org_id: OrgId) -> tuple[int, str | None]:
-        """Return the newest cursor of an organization, and a position that contains it."""
+    async def newest(self, org_id: OrgId) -> Newest:
+        """Return what the newest event of an organization is."""
         async with self._reading, self._shards.read(org_id) as tx:
-            return await store.read_cursor(tx), await self._position(tx)
+            cursor, event_id = await store.read_newest(tx)
+            return Newest(cursor, event_id, await self._position(tx))
 
     async def page(self, org_id: OrgId, after: int, up_to: int) -> list[LoggedEvent]:
         """Return the next events, at most a page."""
+        READ.inc()
         async with self._reading, self._shards.read(org_id) as tx:
             return await store.read_events(tx, after, up_to, PAGE, position=await self._position(tx))
 
     async def page_about(self, org_id: OrgId, key: UUID, after: int, up_to: int) -> list[LoggedEvent] | None:
         """Return the next events of one conversation; None when the log no longer reaches back so far."""
+        READ.inc()
         async with self._reading, self._shards.read(org_id) as tx:
             if not await store.is_logged(tx, after + 1):
                 return None

@@ -35,8 +35,7 @@ class Replay:
             await feed.catch_up()
         position = cursor
         while socket.is_open and position != feed.cursor:
-            events = feed.recent_after(position) if position < feed.cursor else None
-            goal = feed.cursor
+            events, goal = await self._recall(position)
             if events is None and self._is_worth_it(cursor):
                 events, goal = await self._read(position)
             if events is None:
@@ -52,6 +51,11 @@ class Replay:
             feed.add(self._client)
             if self._changed is not None:
                 feed.apply(self._client, self._changed)
+
+    async def _recall(self, position: int) -> tuple[list[LoggedEvent] | None, int]:
+        feed = self._feed
+        events = await feed.memory.recall(position) if position < feed.cursor else None
+        return events, feed.cursor
 
     def _is_worth_it(self, cursor: int) -> bool:
         # A visitor's own conversation has few events, however many the organization has.

@@ -27,6 +27,7 @@ from dana.services.realtime.models.frames import (
     subscribed,
     unsubscribed,
 )
+from dana.services.realtime.models.history import believed
 from dana.services.realtime.models.said import (
     Ack,
     Renew,
@@ -61,6 +62,7 @@ __all__ = [
     "Subscribe",
     "Typing",
     "Unsubscribe",
+    "believed",
     "bye",
     "channel_for",
     "defaults",

@@ -105,6 +105,11 @@ class LoggedEvent:
         )
 
     @property
+    def id(self) -> str:
+        """The event's id."""
+        return self._id.decode().strip('"')
+
+    @property
     def size_bytes(self) -> int:
         """About how much memory it holds."""
         return 3 * len(self._payload) + 300
