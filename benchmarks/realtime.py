@@ -1,295 +1,201 @@
-"""What does one real-time node deliver, and what does that cost?
+"""What does one real-time node deliver, what does that cost, and how far is it from the peers and the limit?
 
-    python -m benchmarks.realtime [--organizations 200] [--seconds 5]
+    python -m benchmarks.realtime [--connections 10000] [--rounds 3] [--seconds 3]
 
-Ten agents of each organization at one node, in a process of its own. Events are published as a writer does
-after its commit; what is measured is Valkey, the node and the sockets, without the database's share.
+Ours with the whole protocol (tokens, cursors, order, rights) against Node `ws` and Node Socket.IO doing the
+same fan-out, and raw picows as the limit. Rooms of ten; the token is verified at the handshake; one publisher
+brings events through the same Valkey, ours as a transaction publishes them, the others as the finished frame.
+All servers stand at once and are measured by turns, each on the first core, clients and Valkey on the other.
+What is sent is a real event, `inbox_changed`, of about 300 bytes. The echo is what each answers at once: ours
+a frame `unsubscribe`, the others what was said.
 """
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
-import random
+import shutil
+import statistics
 import sys
-import tempfile
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from dana.contracts.events import MessageAppended
-from dana.contracts.ids import (
-    ContactId,
-    ConversationId,
-    InboxId,
-    MessageId,
-    OrgId,
-    UserId,
-    new_id,
-)
-from dana.contracts.views import Author, ContactView, ConversationView, MessageView, Role, Status
-from dana.platform.ephemera import Ephemera
-from dana.platform.fanout import Fanout
-from dana.platform.identity import Keys, Member
-from dana.platform.local.postgres import start_postgres
-from dana.platform.local.programs import free_port
-from dana.platform.local.valkey import start_valkey
-from dana.platform.migrations import migrate
-from dana.platform.outbox import Outbox
-from dana.platform.service import Platform
-from dana.platform.settings import Settings
-from dana.platform.shards import Shards
-from dana.platform.valkey import Valkey
-from dana.services.realtime.service import build
+from benchmarks.children import Child, ending, python, start
+from benchmarks.node import Ground, ground
+from benchmarks.realtime_crowd import ROOM
+from dana.contracts.ids import new_id
+from dana.platform.identity import Keys
 
-ROOM = 10
-UNDER_WAY = 300  # events published and not yet delivered everywhere, when going at full speed
-STEADY_PER_SECOND = 500
-MARK = b'"text":"sent at '
+PEERS = Path(__file__).parent / "peers"
+CACHE = Path(sys.prefix) / "benchmark-peers"
+"""Where the peers' packages are: outside of git, kept from run to run."""
+SERVER_CORE, CLIENT_CORE = 0, 1
+ECHOES_PER_SECOND = 2_000
+ECHO_SHARE = 0.5  # of the seconds of a round
+SETTLE_SECONDS = 1.0
+
+DIALECTS = {"dana": "dana", "ws": "plain", "socket.io": "socketio", "picows": "plain"}
 
 
 @dataclass(slots=True)
-class Tally:
-    """What came out at the sockets."""
+class Contender:
+    """One server with its clients, and what was measured of it."""
 
-    frames: int = 0
-    latencies_ms: list[float] = field(default_factory=list)
+    name: str
+    server: Child
+    crowd: Child
+    connections: int = 0
+    kib_before: int = 0
+    kib_per_connection: float = 0.0
+    frame_bytes: int = 0
+    lost: int = 0
+    per_second: list[float] = field(default_factory=list)
+    per_cpu_second: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    latencies_us: list[float] = field(default_factory=list)
 
-
-class Ear(WSListener):
-    """One agent's socket."""
-
-    def __init__(self, tally: Tally) -> None:
-        super().__init__()
-        self._tally = tally
-        self.is_live = asyncio.Event()
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Count an event; every tenth is timed."""
-        if frame.msg_type != WSMsgType.TEXT:
-            return
-        payload = frame.get_payload_as_bytes()
-        if payload.startswith(b'{"type":"event"'):
-            self._tally.frames += 1
-            if self._tally.frames % 10 == 0:
-                start = payload.index(MARK) + len(MARK)
-                sent_ns = int(payload[start : payload.index(b'"', start)])
-                self._tally.latencies_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
-        elif payload.startswith(b'{"type":"heartbeat"'):
-            self.is_live.set()
-
-
-class Organization:
-    """A writer with its own cursor."""
-
-    def __init__(self, org_id: OrgId, fanout: Fanout) -> None:
-        self.id = org_id
-        self._fanout = fanout
-        self._cursors = itertools.count(1)
-        self._conversation = _conversation()
-
-    def publish(self) -> None:
-        """Publish one message."""
-        now = datetime.now(UTC)
-        message = MessageView(
-            id=MessageId(new_id()),
-            conversation_id=self._conversation.id,
-            seq=1,
-            author=Author.CUSTOMER,
-            author_id=None,
-            author_name="Eve",
-            text=f"sent at {time.monotonic_ns()}",
-            is_private=False,
-            created_at=now,
+    async def fill(self, organizations: list[str]) -> None:
+        """Open all connections."""
+        self.kib_before = self.server.resident_kib
+        opened = await self.crowd.ask(
+            "connect", port=self.server.port, dialect=DIALECTS[self.name], organizations=organizations
         )
-        outbox = Outbox(now, "shard1")
-        outbox.add(MessageAppended(conversation=self._conversation, message=message))
-        self._fanout.committed(self.id, next(self._cursors), outbox)
+        await asyncio.sleep(SETTLE_SECONDS)
+        self.connections = opened["connections"]
+        self.kib_per_connection = (self.server.resident_kib - self.kib_before) / self.connections
+        _say(f"{self.name:10} {self.connections} connections in {opened['seconds']} s")
 
+    async def round(self, seconds: float, *, is_measured: bool = True) -> None:
+        """Measure once."""
+        cpu, began = self.server.cpu_seconds, asyncio.get_running_loop().time()
+        fan = await self.crowd.ask("fan", seconds=seconds)
+        spent = self.server.cpu_seconds - cpu
+        elapsed = asyncio.get_running_loop().time() - began
+        echo = await self.crowd.ask("echo", per_second=ECHOES_PER_SECOND, seconds=seconds * ECHO_SHARE)
+        self.lost += fan["lost"] + echo["unanswered"]
+        if is_measured:
+            self.frame_bytes = fan["frame_bytes"]
+            self.per_second.append(fan["per_second"])
+            self.per_cpu_second.append(fan["delivered"] / max(spent, 0.01))
+            self.busy.append(spent / elapsed)
+            self.latencies_us += echo["latencies_us"]
+            _say(
+                f"{self.name:10} {fan['per_second']:9,.0f} deliveries/s, its core {spent / elapsed:.0%} busy"
+            )
 
-async def measure(organizations: int, seconds: float) -> dict[str, float]:
-    """Run it all and return the figures."""
-    with tempfile.TemporaryDirectory(prefix="dana-bench-") as folder:
-        home = Path(folder)
-        home.chmod(0o755)
-        postgres, server = start_postgres(home / "postgres"), start_valkey(home / "valkey")
-        os.environ |= {
-            "DANA_DATA": folder,
-            "DANA_DATABASE_URL": postgres.dsn,
-            "DANA_REDIS_URL": server.url,
-            "DANA_REALTIME_PORT": str(free_port()),
+    def line(self) -> dict[str, Any]:
+        """Return what came out, the median of all rounds."""
+        latencies = sorted(self.latencies_us)
+        return {
+            "server": self.name,
+            "connections": self.connections,
+            "kib_per_connection": round(self.kib_per_connection, 1),
+            "fanout_per_second": round(statistics.median(self.per_second)),
+            "echo_p50_us": round(latencies[len(latencies) // 2]),
+            "echo_p99_us": round(latencies[len(latencies) * 99 // 100]),
+            "fanout_per_cpu_second": round(statistics.median(self.per_cpu_second)),
+            "busy": round(statistics.median(self.busy), 2),
+            "frame_bytes": self.frame_bytes,
+            "lost": self.lost,
         }
-        settings = Settings.from_environment()
-        try:
-            await migrate(settings)
-            async with _node() as pid:
-                return await _against_node(settings, pid, organizations, seconds)
-        finally:
-            server.stop()
-            postgres.stop()
 
 
-async def _against_node(settings: Settings, pid: int, organizations: int, seconds: float) -> dict[str, float]:
-    valkey = Valkey(settings.redis_url)
-    await valkey.start()
-    fanout, tally = Fanout(valkey), Tally()
-    before = _memory_kib(pid)
-    rooms = [Organization(org_id, fanout) for org_id in await _place(settings, organizations)]
-    sockets = [socket for room in rooms for socket in await _seat(settings, room.id, tally)]
-    figures = {
-        "sockets": float(len(sockets)),
-        "kib_per_socket": round((_memory_kib(pid) - before) / len(sockets), 1),
-    }
-    figures |= await _full_speed(rooms, tally, pid, seconds)
-    figures |= await _steady(rooms, tally, pid, seconds)
-    for socket in sockets:
-        socket.disconnect()
-    await valkey.stop()
-    return figures
+async def measure(connections: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Run it all and return the last line."""
+    folder = await install_peers()
+    async with AsyncExitStack() as stack:
+        earth = await stack.enter_async_context(ground())
+        children: list[Child] = []
+        await stack.enter_async_context(ending(children))
+        os.sched_setaffinity(earth.valkey.process.pid, {CLIENT_CORE})
+        placed = [org.hex for org in await earth.place(connections // ROOM)]
+        contenders = [await _contender(name, earth, folder, children) for name in DIALECTS]
+        for contender in contenders:
+            # Each has rooms of its own, because they stand at the same Valkey; only ours looks for them.
+            await contender.fill(placed if contender.name == "dana" else [new_id().hex for _ in placed])
+        for contender in contenders:
+            await contender.round(1.0, is_measured=False)
+        for _ in range(rounds):
+            for contender in contenders:
+                await contender.round(seconds)
+        lines = [contender.line() for contender in contenders]
+    for line in lines:
+        print(json.dumps(line), flush=True)
+    return _verdict(lines)
 
 
-async def _full_speed(rooms: list[Organization], tally: Tally, pid: int, seconds: float) -> dict[str, float]:
-    published, began, cpu = 0, time.monotonic(), _cpu_seconds(pid)
-    first = tally.frames
-    while time.monotonic() - began < seconds:
-        while published - (tally.frames - first) / ROOM < UNDER_WAY:
-            random.choice(rooms).publish()
-            published += 1
-        await asyncio.sleep(0)
-    await _drained(tally, first + published * ROOM)
-    elapsed, spent = time.monotonic() - began, _cpu_seconds(pid) - cpu
-    delivered = tally.frames - first
+def _verdict(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    of = {line["server"]: line for line in lines}
+
+    def ratios(what: str) -> dict[str, float]:
+        return {name: round(of["dana"][what] / of[name][what], 2) for name in DIALECTS if name != "dana"}
+
     return {
-        "deliveries_per_second": round(delivered / elapsed),
-        "node_cpu_us_per_delivery": round(spent / delivered * 1e6, 2),
-        "lost": published * ROOM - delivered,
+        "servers": lines,
+        "fanout_ratio": ratios("fanout_per_second"),
+        "fanout_per_cpu_ratio": ratios("fanout_per_cpu_second"),
+        "echo_p99_ratio": ratios("echo_p99_us"),
     }
 
 
-async def _steady(rooms: list[Organization], tally: Tally, pid: int, seconds: float) -> dict[str, float]:
-    tally.latencies_ms.clear()
-    first, began, cpu = tally.frames, time.monotonic(), _cpu_seconds(pid)
-    total = int(STEADY_PER_SECOND * seconds)
-    for number in range(total):
-        await asyncio.sleep(max(0.0, began + number / STEADY_PER_SECOND - time.monotonic()))
-        random.choice(rooms).publish()
-    await _drained(tally, first + total * ROOM)
-    latencies = sorted(tally.latencies_ms)
-    return {
-        "steady_events_per_second": STEADY_PER_SECOND,
-        "p50_ms": round(latencies[len(latencies) // 2], 2),
-        "p99_ms": round(latencies[len(latencies) * 99 // 100], 2),
-        "node_cpu_percent": round(100 * (_cpu_seconds(pid) - cpu) / (time.monotonic() - began), 1),
+async def _contender(name: str, earth: Ground, folder: Path, children: list[Child]) -> Contender:
+    commands: dict[str, list[str]] = {
+        "dana": python("benchmarks.node"),
+        "picows": python("benchmarks.realtime_raw"),
+        "ws": [str(Path(sys.prefix) / "bin" / "node"), "ws.mjs"],
+        "socket.io": [str(Path(sys.prefix) / "bin" / "node"), "socketio.mjs"],
     }
+    jwks = earth.home / "jwks.json"
+    jwks.write_text(json.dumps(Keys(earth.settings.secrets).jwks()))
+    environment = earth.environment | {
+        "PEER_JWKS": str(jwks),
+        "PEER_VALKEY_URL": earth.valkey.url,
+        "NODE_ENV": "production",
+    }
+    where = folder if name in ("ws", "socket.io") else None
+    server = await start(commands[name], environment, core=SERVER_CORE, folder=where)
+    children.append(server)
+    crowd = await start(python("benchmarks.realtime_crowd"), environment, core=CLIENT_CORE)
+    children.append(crowd)
+    return Contender(name, server, crowd)
 
 
-async def _drained(tally: Tally, frames: int) -> None:
-    for _ in range(500):
-        if tally.frames >= frames:
-            return
-        await asyncio.sleep(0.01)
+async def install_peers() -> Path:
+    """Copy the peers to where their packages are, which are installed when they changed."""
+    CACHE.mkdir(exist_ok=True)
+    wanted = (PEERS / "package.json").read_text()
+    installed = CACHE / "installed.json"
+    for file in PEERS.glob("*.*js*"):
+        shutil.copy(file, CACHE)
+    if not installed.exists() or installed.read_text() != wanted:
+        _say("installing the peers' packages")
+        npm = str(Path(sys.prefix) / "bin" / "npm")
+        options = ["--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
+        installing = await asyncio.create_subprocess_exec(npm, "install", *options, cwd=CACHE)
+        if await installing.wait():
+            raise SystemExit(f"The peers' packages can't be installed: npm install in {CACHE} failed.")
+        installed.write_text(wanted)
+    return CACHE
 
 
-async def _place(settings: Settings, many: int) -> list[OrgId]:
-    shards = Shards(settings, "auth")
-    organizations = [OrgId(new_id()) for _ in range(many)]
-    for org_id in organizations:
-        await shards.place(org_id)
-    await shards.close()
-    return organizations
-
-
-async def _seat(settings: Settings, org_id: OrgId, tally: Tally) -> list[WSTransport]:
-    keys = Keys(settings.secrets)
-    sockets: list[WSTransport] = []
-    for number in range(ROOM):
-        member = Member(org_id, UserId(new_id()), Role.AGENT, f"Agent {number}", new_id())
-        token = keys.sign_member(member, 3600)
-        url = f"ws://127.0.0.1:{settings.realtime_port}/api/v1/realtime?access_token={token}"
-        ear = Ear(tally)
-        transport, _ = await ws_connect(lambda ear=ear: ear, url)
-        await asyncio.wait_for(ear.is_live.wait(), 10)
-        sockets.append(transport)
-    return sockets
-
-
-def _conversation() -> ConversationView:
-    now = datetime.now(UTC)
-    return ConversationView(
-        id=ConversationId(new_id()),
-        inbox_id=InboxId(new_id()),
-        contact=ContactView(id=ContactId(new_id()), name="Eve", email="eve@example.org", created_at=now),
-        status=Status.OPEN,
-        assignee_id=UserId(new_id()),
-        assignee_name="Ana",
-        last_seq=1,
-        last_text="Where is my parcel?",
-        last_author=Author.CUSTOMER,
-        unread_count=1,
-        version=1,
-        snoozed_until=None,
-        last_activity_at=now,
-        created_at=now,
-    )
-
-
-@asynccontextmanager
-async def _node() -> AsyncIterator[int]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.realtime", "--node", stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    try:
-        while b"the node is ready" not in (line := await process.stdout.readline()):
-            if not line:
-                raise SystemExit("The node did not start.")
-        yield process.pid
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _be_a_node() -> None:
-    settings = Settings.from_environment()
-    valkey = Valkey(settings.redis_url)
-    fanout = Fanout(valkey)
-    shards, keys = Shards(settings, "realtime"), Keys(settings.secrets)
-    service = build(Platform(settings, shards, keys, valkey, fanout, Ephemera(fanout)))
-    await valkey.start()
-    if service.start is not None:
-        await service.start()
-    print("the node is ready", flush=True)
-    await asyncio.Event().wait()
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory_kib(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
-    """Measure, and print one JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--organizations", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--node", action="store_true", help="be the node that is measured")
-    arguments = parser.parse_args()
-    if arguments.node:
-        uvloop.run(_be_a_node())
-    else:
-        print(json.dumps(uvloop.run(measure(arguments.organizations, arguments.seconds))))
+    """Measure, and print one JSON line for each server and one for all."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    wanted = parser.parse_args()
+    print(json.dumps(uvloop.run(measure(wanted.connections, wanted.rounds, wanted.seconds))))
 
 
 if __name__ == "__main__":
