@@ -24,6 +24,8 @@ class Settings:
     http_port: int = 0
     realtime_host: str = "127.0.0.1"
     realtime_port: int = 0
+    realtime_transport: str = "picows"
+    """What carries sockets; the other one, `websockets`, is for where picows fails."""
     pool_size: int = 8
     """Connections of one service to one database."""
     allow_private_providers: bool = True
@@ -64,6 +66,7 @@ class Settings:
             http_port=int(env.get("DANA_HTTP_PORT", "0")),
             realtime_host=env.get("DANA_REALTIME_HOST", "127.0.0.1"),
             realtime_port=int(env.get("DANA_REALTIME_PORT", "0")),
+            realtime_transport=env.get("DANA_REALTIME_TRANSPORT", "picows"),
             pool_size=int(env.get("DANA_POOL_SIZE", "8")),
             allow_private_providers=env.get("DANA_ALLOW_PRIVATE_PROVIDERS", "true") == "true",
             limits_factor=float(env.get("DANA_LIMITS_FACTOR", "1")),

@@ -22,7 +22,7 @@ from dana.platform.telemetry import request_context
 
 MAX_BODY_BYTES = 26 * 1024 * 1024  # the largest upload (25 MB) and its multipart frame
 
-Who = TypeVar("Who", Member, Visitor)
+Who = TypeVar("Who", bound=Member | Visitor)
 
 Ready = Callable[[], Awaitable[dict[str, str]]]
 """Tells what is not ready, by part, with the reason; empty when all is."""
@@ -67,11 +67,15 @@ def _litestar(
     def visitor(request: Request[Any, Any, Any]) -> Visitor:
         return _noted(request, keys.verify_visitor(bearer_token(request)))
 
+    def person(request: Request[Any, Any, Any]) -> Member | Visitor:
+        return _noted(request, keys.verify_any(bearer_token(request)))
+
     return Litestar(
         route_handlers=handlers,
         dependencies={
             "member": Provide(member, sync_to_thread=False),
             "visitor": Provide(visitor, sync_to_thread=False),
+            "person": Provide(person, sync_to_thread=False),
         },
         exception_handlers={
             Problem: on_problem,

@@ -6,6 +6,7 @@ from dana.platform.service import Platform, Service
 from dana.services.realtime import jobs
 from dana.services.realtime.actions import Hub, Presence
 from dana.services.realtime.adapters import TRANSPORTS
+from dana.services.realtime.api import router
 
 
 def build(platform: Platform) -> Service:
@@ -35,4 +36,5 @@ def build(platform: Platform) -> Service:
         await presence.stop()
         await server.closed()
 
-    return Service("realtime", start=start, drain=drain, stop=stop)
+    routers = [router(hub, platform.keys)]
+    return Service("realtime", routers=routers, start=start, drain=drain, stop=stop)
