@@ -6,9 +6,11 @@ One serves plain HTTP and WebSockets on the same port, so that it can stand in f
 import contextlib
 import http.server
 import json
+import queue
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,9 @@ from enum import Enum
 from typing import Any
 
 PROBES = ("/healthz", "/readyz")
+STREAM = "/api/v1/realtime/stream"
 LONGEST_HANG_SECONDS = 30
+CHAT_SECONDS = 0.02
 
 
 class Failure(Enum):
@@ -51,6 +55,12 @@ class Backend(http.server.ThreadingHTTPServer):
         self.seen: Counter[str] = Counter()
         """How often each method and path came."""
         self.sockets: list[socket.socket] = []
+        self.feed: queue.Queue[bytes | None] = queue.Queue()
+        """What the one open stream says next; None ends it."""
+        self.is_chatty = False
+        """Whether its streams say something all the time, by themselves."""
+        self.lost = threading.Event()
+        """Set when whoever read the stream is gone."""
         self.let_go = threading.Event()
         self._lock = threading.Lock()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -72,6 +82,7 @@ class Backend(http.server.ThreadingHTTPServer):
     def close(self) -> None:
         """Stop listening and let everything go."""
         self.let_go.set()
+        self.feed.put(None)
         self.close_sockets()
         self.shutdown()
         self.server_close()
@@ -110,6 +121,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._reset()
         elif self.headers.get("upgrade") == "websocket":
             self._echo()
+        elif self.path.partition("?")[0] == STREAM:
+            self._stream()
         else:
             headers = {name.lower(): text for name, text in self.headers.items()}
             told = {"by": self.server.name, "path": self.path, "headers": headers, "body_bytes": len(body)}
@@ -141,6 +154,30 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(content)
+
+    def _stream(self) -> None:
+        """Say what it is fed, at once, until it is told to end or nobody is there."""
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("cache-control", "no-store")
+        self.send_header("transfer-encoding", "chunked")
+        self.send_header("x-by", self.server.name)
+        for name in ("x-dana-organization", "last-event-id"):
+            self.send_header(f"x-seen-{name}", self.headers.get(name, ""))
+        self.end_headers()
+        try:
+            while (said := self._said()) is not None:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(said), said))
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.server.lost.set()
+            self.close_connection = True
+
+    def _said(self) -> bytes | None:
+        if not self.server.is_chatty:
+            return self.server.feed.get()
+        time.sleep(CHAT_SECONDS)
+        return b":\n\n"
 
     def _reset(self) -> None:
         """Close so that the other side gets a reset, not an end."""

@@ -1,5 +1,6 @@
 """A real gateway in front of real servers that tell what reached them."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from dana.platform.gateway.routes import CLOSED_PATHS, POLICIES, ROUTES, SECRET_
 from dana.platform.identity import MEMBER_ISSUER, VISITOR_ISSUER, Keys, Member, Visitor
 from dana.platform.local.programs import free_port
 from dana.platform.secrets import Secrets
-from tests.gateway.backends import Backend, listening
+from tests.gateway.backends import STREAM, Backend, listening
 from tests.gateway.stands import Behind, Certificate, Visit, start_stand
 
 GENEROUS = Limits(Limit(100_000, 100_000), Limit(100_000, 100_000), Limit(100_000, 100_000))
@@ -49,8 +50,34 @@ class People:
         return self.member(org_id=OrgId(uuid4()), user_id=UserId(uuid4()))
 
     def visitor(self) -> dict[str, str]:
-        visitor = Visitor(self.org_id, ConversationId(uuid4()), ContactId(uuid4()), InboxId(uuid4()), "Ana")
-        return {"authorization": f"Bearer {self.keys.sign_visitor(visitor, 60)}"}
+        return {"authorization": f"Bearer {self.keys.sign_visitor(self._visitor(), 60)}"}
+
+    def opening(self, org_id: OrgId | None = None) -> str:
+        """Return a member's token for one socket or stream."""
+        member = Member(org_id or self.org_id, self.user_id, Role.AGENT, "Ana", uuid4(), time.time() + 600)
+        return self.keys.sign_realtime(member)
+
+    def visitors_opening(self) -> str:
+        """Return the same of a visitor."""
+        return self.keys.sign_realtime(self._visitor())
+
+    def socket(self, org_id: OrgId | None = None) -> str:
+        """Return the path of a socket, with a new token."""
+        return f"/api/v1/realtime?token={self.opening(org_id)}"
+
+    def stream(self, org_id: OrgId | None = None) -> str:
+        """Return the path of a stream, with a new token."""
+        return f"{STREAM}?token={self.opening(org_id)}"
+
+    def _visitor(self) -> Visitor:
+        return Visitor(
+            self.org_id,
+            ConversationId(uuid4()),
+            ContactId(uuid4()),
+            InboxId(uuid4()),
+            "Eve",
+            time.time() + 600,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +143,4 @@ def well_again(backends: dict[Upstream, Backend]) -> None:
         backend.says.clear()
         backend.fills = 0
         backend.seen.clear()
+        backend.lost.clear()

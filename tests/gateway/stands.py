@@ -36,8 +36,8 @@ class Stand(Protocol):
     model: Gateway
     log: Path
 
-    def point(self, upstream: Upstream, *backends: Backend) -> None:
-        """Say which processes an upstream consists of from now on."""
+    def point(self, upstream: Upstream, *backends: Backend, sockets: Sequence[Backend] | None = None) -> None:
+        """Say which processes an upstream consists of from now on, and where else their sockets are."""
 
     def give_certificate(self, certificate: str, key: str) -> None:
         """Replace the certificate and its key."""
@@ -74,8 +74,9 @@ class EnvoyStand:
         wait_until_ready(program, process, log)
         return cls(model, log, program, process)
 
-    def point(self, upstream: Upstream, *backends: Backend) -> None:
-        envoy.write_endpoints(self.model, upstream, _addresses(backends))
+    def point(self, upstream: Upstream, *backends: Backend, sockets: Sequence[Backend] | None = None) -> None:
+        others = None if sockets is None else _addresses(sockets)
+        envoy.write_endpoints(self.model, upstream, _addresses(backends), others)
 
     def give_certificate(self, certificate: str, key: str) -> None:
         envoy.write_certificate(self.model, certificate, key)

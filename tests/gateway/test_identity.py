@@ -6,7 +6,6 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from dana.contracts.ids import OrgId
 from dana.platform.gateway.model import Limit, Limits, Upstream
 from tests.gateway.backends import Backend
 from tests.gateway.conftest import GENEROUS, People, Start
@@ -119,26 +118,6 @@ def test_limits_count_the_address_that_the_proxy_tells(start: Start) -> None:
     here, there = ({"x-forwarded-for": address} for address in ("203.0.113.7", "203.0.113.8"))
     assert 429 in [behind_one.get("/", headers=here).status_code for _ in range(100)]
     assert behind_one.get("/", headers=there).status_code == 503, "it passed; only nobody is behind"
-
-
-def test_tokens_in_a_query_count_only_for_sockets(dana: Visit, people: People) -> None:
-    token = people.token()
-    assert dana.get(f"/api/v1/inboxes?access_token={token}").status_code == 401
-    opened = dana.upgrade(f"/api/v1/realtime?access_token={token}&cursor=7")
-    assert opened.status == 101
-    assert opened.told["by"] == "realtime"
-    assert opened.told["x-dana-organization"] == str(people.org_id)
-    assert "cursor=7" in opened.told["path"]
-    assert opened.echoes()
-    opened.close()
-
-
-def test_a_socket_with_a_bad_token_reaches_the_node_without_identity(dana: Visit) -> None:
-    spoofed = {"x-dana-organization": str(OrgId(uuid4()))}
-    opened = dana.upgrade("/api/v1/realtime?access_token=stale", spoofed)
-    assert opened.status == 101
-    assert not [name for name in opened.told if name.startswith("x-dana-")]
-    opened.close()
 
 
 def test_only_the_socket_path_becomes_a_socket(dana: Visit, people: People) -> None:

@@ -40,7 +40,7 @@ def test_http2_and_http1_are_offered(by_tls: Visit, people: People) -> None:
 
 def test_sockets_come_by_tls(by_tls: Visit, people: People) -> None:
     connection = trusting().wrap_socket(by_tls.connect(), server_hostname="localhost")
-    opened = Socket.open(connection, f"/api/v1/realtime?access_token={people.token()}", {})
+    opened = Socket.open(connection, people.socket(), {})
     assert opened.status == 101
     assert opened.echoes()
     opened.close()
@@ -69,7 +69,7 @@ def test_plain_http_is_sent_to_tls(by_tls: Visit, backends: dict[Upstream, Backe
 
 def test_a_new_certificate_is_taken_while_sockets_stay_open(by_tls: Visit, people: People) -> None:
     connection = trusting().wrap_socket(by_tls.connect(), server_hostname="localhost")
-    opened = Socket.open(connection, f"/api/v1/realtime?access_token={people.token()}", {})
+    opened = Socket.open(connection, people.socket(), {})
     assert _name(by_tls) == "first.example"
     by_tls.stand.give_certificate(*make_certificate("second.example"))
     until(lambda: _name(by_tls) == "second.example")

@@ -45,7 +45,7 @@ def test_sockets_of_one_organization_meet_on_one_node(
     nodes: dict[OrgId, set[str]] = {}
     for org_id in [OrgId(uuid4()) for _ in range(40)]:
         for _ in range(4):
-            opened = visit.upgrade(f"/api/v1/realtime?access_token={people.token(org_id=org_id)}")
+            opened = visit.upgrade(people.socket(org_id))
             nodes.setdefault(org_id, set()).add(opened.told["by"])
             opened.close()
     assert all(len(found) == 1 for found in nodes.values())
@@ -56,7 +56,7 @@ def test_a_node_that_is_much_busier_than_the_others_gets_no_more(
     start: Start, people: People, three: list[Backend]
 ) -> None:
     visit = start({Upstream.REALTIME: three})
-    opened = [visit.upgrade(f"/api/v1/realtime?access_token={people.token()}") for _ in range(30)]
+    opened = [visit.upgrade(people.socket()) for _ in range(30)]
     spread = Counter(one.told["by"] for one in opened)
     assert max(spread.values()) <= 20
     assert len(spread) > 1
@@ -68,7 +68,7 @@ def test_whoever_loses_a_node_finds_the_same_other_one(
     start: Start, people: People, three: list[Backend]
 ) -> None:
     visit = start({Upstream.REALTIME: three})
-    path = f"/api/v1/realtime?access_token={people.token()}"
+    path = people.socket()
     first = _by(visit, path)
     left = [backend for backend in three if backend.name != first]
     visit.stand.point(Upstream.REALTIME, *left)
@@ -183,7 +183,7 @@ def test_a_killed_node_costs_no_socket_that_is_only_opening(
     killed.shutdown()
     killed.server_close()
     for org_id in [OrgId(uuid4()) for _ in range(20)]:
-        opened = visit.upgrade(f"/api/v1/realtime?access_token={people.token(org_id=org_id)}")
+        opened = visit.upgrade(people.socket(org_id))
         assert opened.status == 101
         assert opened.echoes()
         opened.close()
@@ -193,7 +193,7 @@ def test_a_drained_process_keeps_its_sockets_and_gets_no_new_ones(
     start: Start, people: People, three: list[Backend]
 ) -> None:
     visit = start({Upstream.REALTIME: three})
-    path = f"/api/v1/realtime?access_token={people.token()}"
+    path = people.socket()
     opened = visit.upgrade(path)
     leaving = next(backend for backend in three if backend.name == opened.told["by"])
     visit.stand.point(Upstream.REALTIME, *(backend for backend in three if backend is not leaving))
@@ -208,7 +208,7 @@ def test_a_draining_gateway_breaks_nothing_and_lets_the_next_ones_go_elsewhere(
     start: Start, people: People, three: list[Backend]
 ) -> None:
     visit = start({Upstream.WEB: three[:1], Upstream.REALTIME: three[1:2]})
-    opened = visit.upgrade(f"/api/v1/realtime?access_token={people.token()}")
+    opened = visit.upgrade(people.socket())
     visit.stand.drain()
     until(lambda: visit.get(PROBE_PATH).status_code == 503)
     answer = visit.get("/")

@@ -106,8 +106,10 @@ def test_names_are_names_and_given_once() -> None:
 @pytest.mark.parametrize(("route", "manner"), WAYS, ids=lambda one: getattr(one, "path", None) or one.name)
 def test_every_route_of_the_model_is_there(route: Route, manner: Manner) -> None:
     (rule,) = written(route, manner)["spec"]["rules"]
-    assert rule["backendRefs"] == [{"name": f"dana-{route.upstream}", "port": CLUSTER.service_port}]
-    assert rule["timeouts"]["request"] == ("0s" if route.is_websocket else f"{route.timeout_seconds:g}s")
+    port = CLUSTER.socket_port if route.is_websocket else CLUSTER.service_port
+    assert rule["backendRefs"] == [{"name": f"dana-{route.upstream}", "port": port}]
+    is_endless = route.is_websocket or route.is_stream
+    assert rule["timeouts"]["request"] == ("0s" if is_endless else f"{route.timeout_seconds:g}s")
     assert {match["path"]["value"] for match in rule["matches"]} == {route.pattern or route.path}
     assert {match.get("method") for match in rule["matches"]} == set(manner.methods or [None])
     assert [bool(match.get("headers")) for match in rule["matches"]] == [manner.needs_key] * len(
@@ -121,15 +123,20 @@ def test_every_route_of_the_model_is_there(route: Route, manner: Manner) -> None
 def test_every_route_is_checked_as_the_model_says(route: Route, manner: Manner) -> None:
     policies = selecting("SecurityPolicy", written(route, manner))
     providers = [one for policy in policies for one in policy["spec"].get("jwt", {}).get("providers", [])]
-    if route.auth in (Auth.MEMBER, Auth.VISITOR):
-        (provider,) = providers
-        (issuer,) = [issuer for issuer in MODEL.issuers if issuer.auth is route.auth]
-        assert (provider["name"], provider["issuer"]) == (route.auth.value, issuer.name)
+    is_narrow = route.auth in (Auth.MEMBER, Auth.VISITOR)
+    wanted = [issuer for issuer in MODEL.issuers if not is_narrow or issuer.auth is route.auth]
+    if route.auth is Auth.NONE:
+        wanted = []
+    assert [(one["name"], one["issuer"]) for one in providers] == [
+        (issuer.auth.value, issuer.name) for issuer in wanted
+    ]
+    for provider in providers:
         assert "optional" not in policies[0]["spec"]["jwt"]
-        assert provider["extractFrom"] == {"headers": [{"name": "authorization", "valuePrefix": "Bearer "}]}
+        is_realtime = route.auth is Auth.REALTIME
+        assert provider["audiences"] == ["dana-realtime" if is_realtime else "dana"]
+        in_header = {"headers": [{"name": "authorization", "valuePrefix": "Bearer "}]}
+        assert provider["extractFrom"] == ({"params": ["token"]} if is_realtime else in_header)
         assert {one["header"] for one in provider["claimToHeaders"]} == {headers.ORGANIZATION, headers.USER}
-    else:
-        assert not providers
     assert [bool(policy["spec"].get("cors")) for policy in policies].count(True) == route.is_cross_origin
 
 
@@ -141,8 +148,12 @@ def test_every_route_is_carried_as_the_model_says(route: Route, manner: Manner) 
     if route.is_websocket:
         assert "requestBuffer" not in spec, "it would keep the socket from opening"
         assert spec["retry"]["retryOn"]["triggers"] == ["connect-failure"]
-        assert spec["timeout"]["http"]["streamIdleTimeout"] == "90s"
+        assert spec["timeout"]["http"]["streamIdleTimeout"] == "45s"
+        assert spec["healthCheck"]["active"]["type"] == "TCP"
+        assert spec["loadBalancer"]["consistentHash"]["headers"] == [{"name": headers.ORGANIZATION}]
         return
+    silence = spec["timeout"]["http"].get("streamIdleTimeout")
+    assert silence == ("45s" if route.is_stream else None), "longer than heartbeats are apart"
     assert _bytes(spec["requestBuffer"]["limit"]) == route.body_bytes
     triggers = spec["retry"]["retryOn"]["triggers"]
     assert ("reset" in triggers) == (manner.repeat is Repeat.FAILED)

@@ -80,8 +80,8 @@ def test_keys_count_only_where_a_service_says_so(settings: Settings) -> None:
 
 
 def test_folders_of_a_model_are_its_own(tmp_path: Path) -> None:
-    files = {MODEL.endpoints_file(upstream) for upstream in Upstream} | {MODEL.certificate_file}
-    assert len(files) == len(Upstream) + 1
+    files = {MODEL.endpoints_file(*door) for door in MODEL.doors} | {MODEL.certificate_file}
+    assert len(files) == len(Upstream) + 2, "sockets have a file of their own"
 
 
 def _described(routers: list[Router], keys: Keys) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dana.platform.gateway.model import Gateway, Upstream
+from dana.platform.gateway.routes import ROUTES
 from dana.platform.local.fleet import Fleet, Plan, plan_of
 from dana.platform.local.programs import CannotStartError, Program
 from dana.platform.local.supervisor import Supervisor
@@ -23,13 +24,14 @@ class Watched(Fleet):
 @pytest.fixture
 def split(tmp_path: Path) -> Watched:
     plan = plan_of(is_split=True, replicas=["realtime=2", "knowledge=2"])
-    fleet = Watched(plan, Gateway(0, tmp_path, (), ()), Supervisor(tmp_path / "logs", lambda *_: None))
+    fleet = Watched(plan, Gateway(0, tmp_path, (), ROUTES), Supervisor(tmp_path / "logs", lambda *_: None))
     fleet.write_endpoints()
     return fleet
 
 
-def ports(folder: Path, service: Upstream) -> list[int]:
+def ports(folder: Path, service: str) -> list[int]:
     (assignment,) = json.loads((folder / f"endpoints-{service}.json").read_text())["resources"]
+    assert assignment["cluster_name"] == service
     return [
         entry["endpoint"]["address"]["socket_address"]["port_value"]
         for entry in assignment["endpoints"][0]["lb_endpoints"]
@@ -76,6 +78,14 @@ def test_only_ready_processes_are_named_unless_there_is_none(split: Watched, tmp
     assert ports(tmp_path, Upstream.REALTIME) == both[:1]
     split.changed(split.programs["realtime"], is_ready=False)
     assert ports(tmp_path, Upstream.REALTIME) == both
+
+
+def test_sockets_have_a_port_and_a_file_of_their_own(split: Watched, tmp_path: Path) -> None:
+    split.changed(split.programs["realtime-2"], is_ready=True)
+    (http,), (sockets,) = ports(tmp_path, "realtime"), ports(tmp_path, "realtime-sockets")
+    environment = split.programs["realtime-2"].environment
+    assert (str(http), str(sockets)) == (environment["DANA_HTTP_PORT"], environment["DANA_REALTIME_PORT"])
+    assert not (tmp_path / "endpoints-web-sockets.json").exists()
 
 
 def test_other_services_find_them_in_the_same_files(split: Watched, tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ ADDRESS = "x-client-address"
 REQUEST_ID = "x-request-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 IDEMPOTENCY_KEY_PATTERN = "[!-~].*"  # an empty one is none
-QUERY_TOKEN = "access_token"  # noqa: S105 - the parameter's name
+QUERY_TOKEN = "token"  # noqa: S105 - the parameter's name
 
 SESSION_COOKIE = "dana-node"
 SESSION_SECONDS = 3600
 
 CROSS_ORIGIN_METHODS = ("GET", "POST")
-CROSS_ORIGIN_HEADERS = ("authorization", "content-type", "dana-position", "idempotency-key")
+CROSS_ORIGIN_HEADERS = ("authorization", "content-type", "dana-position", "idempotency-key", "last-event-id")
 EXPOSED_HEADERS = ("dana-position", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id")
 CROSS_ORIGIN_SECONDS = 24 * 3600  # for which a browser needn't ask again
 

@@ -23,8 +23,17 @@ class Auth(StrEnum):
     NONE = "none"
     MEMBER = "member"
     VISITOR = "visitor"
-    CLAIMED = "claimed"
-    """Any token, also in the query; a missing or bad one passes, and the socket says so in its own words."""
+    PERSON = "person"
+    """A member's or a visitor's."""
+    REALTIME = "realtime"
+    """A member's or a visitor's for sockets and streams only, in the query: browsers send no header there."""
+
+
+class Door(StrEnum):
+    """Which of an upstream's ports: sockets have one of their own."""
+
+    HTTP = "http"
+    SOCKETS = "sockets"
 
 
 class Upstream(StrEnum):
@@ -79,10 +88,22 @@ class Route:
     timeout_seconds: float = 30.0
     body_bytes: int = 1 * MIB
     is_websocket: bool = False
+    is_stream: bool = False
+    """Whether its answer goes on for as long as both sides are there."""
     is_cross_origin: bool = False
     """Whether pages of other sites may call it: the widget lives on them."""
     honours_keys: bool = False
     """Whether POSTs with one Idempotency-Key have one effect, so that such a POST may be repeated."""
+
+    @property
+    def door(self) -> Door:
+        """By which port of its upstream it is answered."""
+        return Door.SOCKETS if self.is_websocket else Door.HTTP
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether only silence ends it, and never the time that it takes."""
+        return self.is_websocket or self.is_stream
 
     @property
     def manners(self) -> tuple[Manner, ...]:
@@ -121,7 +142,7 @@ class Clients:
     connections: int = 18_000  # of all clients; below the descriptors a small machine allows
     streams: int = 100  # at once on one HTTP/2 connection
     idle_seconds: float = 300.0
-    socket_idle_seconds: float = 90.0  # heartbeats go every 20 s, so this is a dead peer
+    quiet_seconds: float = 45.0  # of a socket or a stream: heartbeats go every 10 s, so its node is dead
     headers_seconds: float = 10.0
     request_seconds: float = 300.0  # the largest upload over a slow line
     headers_kib: int = 32
@@ -190,6 +211,8 @@ class UpstreamPolicy:
     breaker: Breaker = field(default_factory=Breaker)
     ejection: Ejection = field(default_factory=Ejection)
     probe: Probe = field(default_factory=Probe)
+    socket_probe: Probe = field(default_factory=lambda: Probe(path=None))
+    """How the port of its sockets is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +264,27 @@ class Gateway:
         """Return how an upstream is called."""
         return self.policies.get(upstream, UpstreamPolicy())
 
-    def endpoints_file(self, upstream: Upstream) -> Path:
+    @property
+    def doors(self) -> tuple[tuple[Upstream, Door], ...]:
+        """Return all ports that are called: each upstream's, and of some another one for sockets."""
+        wanted = {(route.upstream, route.door) for route in self.routes}
+        return tuple(
+            (upstream, door)
+            for upstream in Upstream
+            for door in Door
+            if door is Door.HTTP or (upstream, door) in wanted
+        )
+
+    def endpoints_file(self, upstream: Upstream, door: Door = Door.HTTP) -> Path:
         """Return the file that says where an upstream is now; rewritten when that changes."""
-        return self.folder / f"endpoints-{upstream.value}.json"
+        return self.folder / f"endpoints-{called(upstream, door)}.json"
 
     @property
     def certificate_file(self) -> Path:
         """The file with the certificate and its key in use; rewritten when they change."""
         return self.folder / "certificate.json"
+
+
+def called(upstream: Upstream, door: Door = Door.HTTP) -> str:
+    """Name one port of an upstream."""
+    return upstream.value if door is Door.HTTP else f"{upstream.value}-{door.value}"

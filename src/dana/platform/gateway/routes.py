@@ -1,6 +1,6 @@
 """Dana's routes, first match first. A path that isn't named here needs a member's token below /api."""
 
-from dana.platform.gateway.model import KIB, MIB, Auth, Probe, Route, Sticky, Upstream, UpstreamPolicy
+from dana.platform.gateway.model import KIB, MIB, Auth, Route, Sticky, Upstream, UpstreamPolicy
 
 UPLOAD_BYTES = 26 * MIB  # 25 MiB for a document, the rest for the multipart frame around it
 MESSAGE_BYTES = 256 * KIB
@@ -47,7 +47,27 @@ WIDGET = (
 )
 
 REALTIME = (
-    Route("/api/v1/realtime", Upstream.REALTIME, is_exact=True, auth=Auth.CLAIMED, is_websocket=True),
+    Route("/api/v1/realtime", Upstream.REALTIME, is_exact=True, auth=Auth.REALTIME, is_websocket=True),
+    Route(
+        "/api/v1/realtime/stream",
+        Upstream.REALTIME,
+        is_exact=True,
+        auth=Auth.REALTIME,
+        body_bytes=KIB,
+        is_stream=True,
+        is_cross_origin=True,
+    ),
+    *(
+        Route(
+            f"/api/v1/realtime/{name}",
+            Upstream.REALTIME,
+            is_exact=True,
+            auth=Auth.PERSON,
+            body_bytes=4 * KIB,
+            is_cross_origin=True,
+        )
+        for name in ("token", "typing")
+    ),
 )
 
 CONVERSATIONS = (
@@ -132,8 +152,8 @@ REST = (
 ROUTES = (*AUTH, *WIDGET, *REALTIME, *CONVERSATIONS, *KNOWLEDGE, *ASSISTANT, *PLATFORM, *REST)
 
 POLICIES = {
-    # One organization's sockets on one node: fewer nodes have to follow its events.
-    Upstream.REALTIME: UpstreamPolicy(sticky=Sticky.ORGANIZATION, probe=Probe(path=None)),
+    # One organization's sockets and streams on one node: fewer nodes have to follow its events.
+    Upstream.REALTIME: UpstreamPolicy(sticky=Sticky.ORGANIZATION),
     # Its vectors are in the memory of the process that searched for it last.
     Upstream.KNOWLEDGE: UpstreamPolicy(sticky=Sticky.ORGANIZATION),
 }

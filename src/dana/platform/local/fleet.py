@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from dana.platform.gateway import envoy
-from dana.platform.gateway.model import Gateway, Upstream
+from dana.platform.gateway.model import Gateway, Upstream, called
 from dana.platform.local.envoy import known_endpoints
 from dana.platform.local.programs import CannotStartError, Program, free_port
 from dana.platform.local.supervisor import Supervisor
@@ -25,7 +25,7 @@ TOGETHER = "services"
 """The name of the one process that runs all services."""
 PROBE_SECONDS = 5.0  # a busy machine is not a hanging one
 START_SECONDS = 90.0  # many processes that start at once on two cores
-DRAIN_SECONDS = 15.0  # a process takes 8 to drain
+DRAIN_SECONDS = 35.0  # a process takes at most 20 for its sockets, then 8 for its requests
 FOLLOW_SECONDS = 5.0  # the gateway takes a tenth of that to read its files
 FOLLOW_POLL_SECONDS = 0.05
 SETTLE_SECONDS = 0.2  # its worker threads learn a moment later than its administration tells
@@ -66,9 +66,10 @@ class _Process:
     is_ready: bool = False
     is_leaving: bool = False
 
-    def address(self, service: Upstream) -> tuple[str, int]:
-        """Return where it answers for a service."""
-        return HOST, self.realtime_port if service is Upstream.REALTIME else self.http_port
+    @property
+    def ports(self) -> set[int]:
+        """The ports by which it is called."""
+        return {self.http_port, self.realtime_port}
 
 
 class Fleet:
@@ -89,7 +90,13 @@ class Fleet:
         for service in Upstream:
             there = [one for one in self._processes if service in one.services and not one.is_leaving]
             ready = [one for one in there if one.is_ready]
-            envoy.write_endpoints(self._gateway, service, [one.address(service) for one in ready or there])
+            named = ready or there
+            envoy.write_endpoints(
+                self._gateway,
+                service,
+                [(HOST, one.http_port) for one in named],
+                [(HOST, one.realtime_port) for one in named],
+            )
 
     async def start(self) -> None:
         """Start all processes; raises CannotStartError."""
@@ -139,10 +146,12 @@ class Fleet:
     async def _followed(self, services: tuple[Upstream, ...]) -> None:
         """Return when the gateway sends nobody to a process that leaves; after some seconds in any case."""
         leaving = {
-            (service.value, one.address(service)[1])
+            (called(service, door), port)
             for one in self._processes
             if one.is_leaving
-            for service in services
+            for service, door in self._gateway.doors
+            if service in services
+            for port in one.ports
         }
         deadline = time.monotonic() + FOLLOW_SECONDS
         while time.monotonic() < deadline:

@@ -6,7 +6,7 @@ from dana.platform.gateway.envoy.clusters import cluster
 from dana.platform.gateway.envoy.filters import NAMES, Config
 from dana.platform.gateway.envoy.listeners import listeners
 from dana.platform.gateway.envoy.watched import replace, write_certificate, write_endpoints
-from dana.platform.gateway.model import Gateway, Upstream
+from dana.platform.gateway.model import Gateway
 
 __all__ = ["admin_socket", "bootstrap", "write", "write_certificate", "write_endpoints"]
 
@@ -18,7 +18,7 @@ def bootstrap(gateway: Gateway) -> Config:
         "admin": {"address": {"pipe": {"path": admin_socket(gateway).name, "mode": 0o600}}},
         "static_resources": {
             "listeners": listeners(gateway),
-            "clusters": [cluster(gateway, upstream) for upstream in Upstream],
+            "clusters": [cluster(gateway, upstream, door) for upstream, door in gateway.doors],
         },
         "overload_manager": {
             "resource_monitors": [

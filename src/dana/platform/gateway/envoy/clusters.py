@@ -1,21 +1,30 @@
 """How Envoy calls the upstreams: balance, probes, circuit breakers, ejection."""
 
 from dana.platform.gateway.envoy.filters import NAMES, Config, seconds
-from dana.platform.gateway.model import Ejection, Gateway, Probe, Sticky, Upstream, UpstreamPolicy
+from dana.platform.gateway.model import (
+    Door,
+    Ejection,
+    Gateway,
+    Probe,
+    Sticky,
+    Upstream,
+    UpstreamPolicy,
+    called,
+)
 
 MAGLEV_TABLE_SIZE = 65_537
 MOST_OF_THE_MEAN_PERCENT = 150  # a sticky process this much busier than the mean gets nothing new
 
 
-def cluster(gateway: Gateway, upstream: Upstream) -> Config:
-    """Return Envoy's cluster of an upstream."""
+def cluster(gateway: Gateway, upstream: Upstream, door: Door) -> Config:
+    """Return Envoy's cluster of one port of an upstream."""
     policy = gateway.policy(upstream)
     source = {
-        "path": str(gateway.endpoints_file(upstream)),
+        "path": str(gateway.endpoints_file(upstream, door)),
         "watched_directory": {"path": str(gateway.folder)},
     }
     return {
-        "name": upstream.value,
+        "name": called(upstream, door),
         "type": "EDS",
         "connect_timeout": seconds(policy.connect_seconds),
         "eds_cluster_config": {"eds_config": {"path_config_source": source, "resource_api_version": "V3"}},
@@ -27,7 +36,7 @@ def cluster(gateway: Gateway, upstream: Upstream) -> Config:
             }
         },
         "ignore_health_on_host_removal": True,  # what the file no longer names is gone, healthy or not
-        "health_checks": [_probe(policy.probe)],
+        "health_checks": [_probe(policy.socket_probe if door is Door.SOCKETS else policy.probe)],
         "outlier_detection": _ejection(policy.ejection),
         "circuit_breakers": {
             "thresholds": [

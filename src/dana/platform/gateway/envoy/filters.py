@@ -1,10 +1,12 @@
 """Envoy's HTTP filters, in the order in which a request meets them."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from dana.platform.gateway import headers
 from dana.platform.gateway.model import PROBE_PATH, Auth, Gateway, Issuer, Limit
+from dana.platform.identity import AUDIENCE, REALTIME_AUDIENCE
 
 Config = dict[str, Any]
 
@@ -63,33 +65,46 @@ def _strip_trusted_headers() -> Config:
 
 
 def _tokens(gateway: Gateway) -> Config:
-    providers = {}
-    for issuer in gateway.issuers:
-        providers[issuer.auth.value] = _provider(issuer)
-        providers[f"{issuer.auth.value}-query"] = _provider(issuer) | {"from_params": [headers.QUERY_TOKEN]}
-    anyone: list[Config] = [{"provider_name": name} for name in providers if name.endswith("-query")]
-    anyone.append({"allow_missing_or_failed": {}})
+    """Say whose token each kind of route takes: where it stands, for what it is, and who has signed it."""
+    plain = {issuer.auth.value: _provider(issuer) for issuer in gateway.issuers}
+    realtime = {f"{issuer.auth.value}-realtime": _realtime_provider(issuer) for issuer in gateway.issuers}
     return {
-        "providers": providers,
+        "providers": plain | realtime,
         "bypass_cors_preflight": True,
         "requirement_map": {
             Auth.MEMBER.value: {"provider_name": Auth.MEMBER.value},
             Auth.VISITOR.value: {"provider_name": Auth.VISITOR.value},
-            Auth.CLAIMED.value: {"requires_any": {"requirements": anyone}},
+            Auth.PERSON.value: _any_of(plain),
+            Auth.REALTIME.value: _any_of(realtime),
         },
     }
 
 
+def _any_of(providers: Iterable[str]) -> Config:
+    return {"requires_any": {"requirements": [{"provider_name": name} for name in providers]}}
+
+
 def _provider(issuer: Issuer) -> Config:
     return {
+        **_signed_by(issuer, AUDIENCE),
+        "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
+        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+    }
+
+
+def _realtime_provider(issuer: Issuer) -> Config:
+    """Take a token that opens one connection; it is seen once, so it isn't remembered."""
+    return _signed_by(issuer, REALTIME_AUDIENCE) | {"from_params": [headers.QUERY_TOKEN]}
+
+
+def _signed_by(issuer: Issuer, audience: str) -> Config:
+    return {
         "issuer": issuer.name,
-        "audiences": ["dana"],
+        "audiences": [audience],
         "local_jwks": {"inline_string": json.dumps(issuer.jwks)},
         "forward": True,  # the services verify again: the gateway isn't the only way to them
         "require_expiration": True,
         "clock_skew_seconds": CLOCK_SKEW_SECONDS,
-        "jwt_cache_config": {"jwt_cache_size": REMEMBERED_TOKENS},
-        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
         "claim_to_headers": [
             {"header_name": headers.ORGANIZATION, "claim_name": "org"},
             {"header_name": headers.USER, "claim_name": "sub"},

@@ -5,7 +5,7 @@ Which of them is a matter of the model (`Route.manners`); here each becomes an e
 
 from dana.platform.gateway import headers
 from dana.platform.gateway.envoy.filters import NAMES, Config, seconds
-from dana.platform.gateway.model import Auth, Gateway, Manner, Repeat, Retries, Route, Sticky
+from dana.platform.gateway.model import Auth, Gateway, Manner, Repeat, Retries, Route, Sticky, called
 
 REPEATED = {
     Repeat.UNSENT: "connect-failure",
@@ -54,10 +54,12 @@ def _entries(gateway: Gateway, route: Route) -> list[Config]:
 
 def _entry(gateway: Gateway, route: Route, manner: Manner) -> Config:
     sticky = gateway.policy(route.upstream).sticky
-    action: Config = {"cluster": route.upstream.value, "timeout": seconds(route.timeout_seconds)}
-    if route.is_websocket:
+    cluster = called(route.upstream, route.door)
+    action: Config = {"cluster": cluster, "timeout": seconds(route.timeout_seconds)}
+    if route.stays_open:
         action["timeout"] = "0s"
-        action["idle_timeout"] = seconds(gateway.clients.socket_idle_seconds)
+        action["idle_timeout"] = seconds(gateway.clients.quiet_seconds)
+    if route.is_websocket:
         action["upgrade_configs"] = [{"upgrade_type": "websocket"}]
     action["retry_policy"] = _retries(gateway.retries, manner.repeat)
     if sticky is not Sticky.NONE:

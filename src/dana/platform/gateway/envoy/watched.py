@@ -5,26 +5,43 @@ import os
 from pathlib import Path
 
 from dana.platform.gateway.envoy.filters import NAMES, Config
-from dana.platform.gateway.model import Gateway, Upstream
+from dana.platform.gateway.model import Door, Gateway, Upstream, called
 
+Address = tuple[str, int]
 CERTIFICATE = "certificate"
 
 
-def write_endpoints(gateway: Gateway, upstream: Upstream, addresses: list[tuple[str, int]]) -> None:
-    """Say where an upstream is; a running Envoy follows at once.
+def write_endpoints(
+    gateway: Gateway, upstream: Upstream, addresses: list[Address], sockets: list[Address] | None = None
+) -> None:
+    """Say where an upstream's processes are; a running Envoy follows at once.
 
-    What is no longer named gets no new requests; those under way and open sockets go on until they end.
+    `sockets` says the same of their other port, in the same order; without it, there is only one. What is no
+    longer named gets no new requests; those under way and open sockets go on until they end.
     """
+    for called_upstream, door in gateway.doors:
+        if called_upstream is upstream:
+            here = addresses if door is Door.HTTP or sockets is None else sockets
+            _write_door(gateway, upstream, door, list(zip(addresses, here, strict=True)))
+
+
+def _write_door(
+    gateway: Gateway, upstream: Upstream, door: Door, places: list[tuple[Address, Address]]
+) -> None:
     endpoints = [
-        {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
-        for host, port in addresses
+        {
+            "endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}},
+            # A process counts as the same at both of its ports: what is sticky leads to one process by both.
+            "metadata": {"filter_metadata": {"envoy.lb": {"hash_key": f"{process[0]}:{process[1]}"}}},
+        }
+        for process, (host, port) in places
     ]
     assignment = {
         "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": upstream.value,
+        "cluster_name": called(upstream, door),
         "endpoints": [{"lb_endpoints": endpoints}],
     }
-    replace(gateway.endpoints_file(upstream), {"version_info": "1", "resources": [assignment]})
+    replace(gateway.endpoints_file(upstream, door), {"version_info": "1", "resources": [assignment]})
 
 
 def write_certificate(gateway: Gateway, certificate: str, key: str) -> None:

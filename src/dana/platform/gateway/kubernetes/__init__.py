@@ -1,9 +1,6 @@
 """The gateway's model as Kubernetes resources: Gateway API v1, and Envoy Gateway's policies on top of it.
 
 What these can't say, and what follows from it:
-- `Auth.CLAIMED`: an invalid token is refused or not looked at, nothing between. The socket's route has no
-  SecurityPolicy therefore; the node checks the token, as it does anyway, and closes with its own code. So the
-  organization isn't known at the gateway there: no limits by it, and sockets stick by address.
 - Limits over all routes: local buckets are counted for each HTTPRoute alone, in each proxy, and hold one
   second, so the shield is wider there. Those of an address come after the token's check.
 - That a token must have an end. The services ask for it.

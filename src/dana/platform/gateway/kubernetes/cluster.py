@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dana.platform.gateway.model import Auth, Manner, Route, Upstream
+from dana.platform.gateway.model import Auth, Door, Manner, Route, Upstream
 
 Config = dict[str, Any]
 
@@ -30,11 +30,18 @@ class Cluster:
     """The name that people come by; without it, any."""
     service_port: int = 8000
     """The port of each upstream's Service."""
+    socket_port: int = 8001
+    """The port for sockets, of the Service that has them."""
 
     @staticmethod
     def service(upstream: Upstream) -> str:
         """Return the name of an upstream's Service."""
         return f"dana-{upstream.value}"
+
+    def backend(self, route: Route) -> Config:
+        """Name the port that answers a route."""
+        port = self.socket_port if route.door is Door.SOCKETS else self.service_port
+        return {"name": self.service(route.upstream), "port": port}
 
     @staticmethod
     def keys_name(auth: Auth) -> str:
@@ -68,7 +75,8 @@ def traffic_group(route: Route, manner: Manner) -> str:
     """Name the routes whose traffic is carried alike."""
     if route.is_websocket:
         return f"{route.upstream.value}-{manner.name}"
-    return f"{route.upstream.value}-{size(route.body_bytes).lower()}-{manner.repeat}"
+    name = f"{route.upstream.value}-{size(route.body_bytes).lower()}-{manner.repeat}"
+    return f"{name}-stream" if route.is_stream else name
 
 
 def size(count: int) -> str:

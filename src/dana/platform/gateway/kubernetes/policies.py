@@ -19,6 +19,7 @@ from dana.platform.gateway.kubernetes.cluster import (
 from dana.platform.gateway.kubernetes.routes import body_of
 from dana.platform.gateway.model import (
     Auth,
+    Door,
     Ejection,
     Gateway,
     Issuer,
@@ -30,8 +31,10 @@ from dana.platform.gateway.model import (
     Sticky,
     UpstreamPolicy,
 )
+from dana.platform.identity import AUDIENCE, REALTIME_AUDIENCE
 
 ANYWHERE = ("0.0.0.0/0", "::/0")
+SIGNED_BY = {Auth.PERSON: (Auth.MEMBER, Auth.VISITOR), Auth.REALTIME: (Auth.MEMBER, Auth.VISITOR)}
 TRIGGERS = {
     Repeat.UNSENT: ["connect-failure"],
     Repeat.FAILED: ["connect-failure", "refused-stream", "reset", "gateway-error"],
@@ -48,7 +51,7 @@ def policies(gateway: Gateway, cluster: Cluster) -> list[Config]:
         *(
             _check(name, route, gateway, cluster)
             for name, route in checked.items()
-            if route.auth in (Auth.MEMBER, Auth.VISITOR) or route.is_cross_origin
+            if route.auth is not Auth.NONE or route.is_cross_origin
         ),
         _everything(gateway, cluster),
         *(_carry(name, *one, gateway, cluster) for name, one in carried.items()),
@@ -61,9 +64,10 @@ def _targets(label: str, name: str) -> list[Config]:
 
 def _check(name: str, route: Route, gateway: Gateway, cluster: Cluster) -> Config:
     spec: Config = {"targetSelectors": _targets(AUTH_LABEL, name)}
-    issuers = [issuer for issuer in gateway.issuers if issuer.auth is route.auth]
+    wanted = SIGNED_BY.get(route.auth, (route.auth,))
+    issuers = [issuer for issuer in gateway.issuers if issuer.auth in wanted]
     if issuers:
-        spec["jwt"] = {"providers": [_provider(issuer, cluster) for issuer in issuers]}
+        spec["jwt"] = {"providers": [_provider(issuer, route.auth, cluster) for issuer in issuers]}
     if route.is_cross_origin:
         spec["cors"] = {
             "allowOrigins": ["*"],
@@ -75,14 +79,16 @@ def _check(name: str, route: Route, gateway: Gateway, cluster: Cluster) -> Confi
     return resource(V1ALPHA1, "SecurityPolicy", f"{NAME}-{name}", cluster) | {"spec": spec}
 
 
-def _provider(issuer: Issuer, cluster: Cluster) -> Config:
+def _provider(issuer: Issuer, auth: Auth, cluster: Cluster) -> Config:
     reference = {"group": "", "kind": "ConfigMap", "name": cluster.keys_name(issuer.auth)}
+    is_realtime = auth is Auth.REALTIME
+    place: Config = {"headers": [{"name": "authorization", "valuePrefix": "Bearer "}]}
     return {
         "name": issuer.auth.value,
         "issuer": issuer.name,
-        "audiences": ["dana"],
+        "audiences": [REALTIME_AUDIENCE if is_realtime else AUDIENCE],
         "localJWKS": {"type": "ValueRef", "valueRef": reference},
-        "extractFrom": {"headers": [{"name": "authorization", "valuePrefix": "Bearer "}]},
+        "extractFrom": {"params": [headers.QUERY_TOKEN]} if is_realtime else place,
         "claimToHeaders": [
             {"claim": "org", "header": headers.ORGANIZATION},
             {"claim": "sub", "header": headers.USER},
@@ -137,17 +143,18 @@ def _rule(selector: Config, limit: Limit) -> Config:
 
 def _carry(name: str, route: Route, manner: Manner, gateway: Gateway, cluster: Cluster) -> Config:
     policy = gateway.policy(route.upstream)
+    probe = policy.socket_probe if route.door is Door.SOCKETS else policy.probe
     spec: Config = {
         "targetSelectors": _targets(TRAFFIC_LABEL, name),
         "mergeType": "StrategicMerge",
-        "loadBalancer": _balance(policy, route),
+        "loadBalancer": _balance(policy),
         "circuitBreaker": {
             "maxConnections": policy.breaker.connections,
             "maxPendingRequests": policy.breaker.waiting,
             "maxParallelRequests": policy.breaker.requests,
             "maxParallelRetries": policy.breaker.retries,
         },
-        "healthCheck": {"active": _probe(policy.probe), "passive": _ejection(policy.ejection)},
+        "healthCheck": {"active": _probe(probe), "passive": _ejection(policy.ejection)},
         "timeout": {
             "tcp": {"connectTimeout": seconds(policy.connect_seconds)},
             "http": {"connectionIdleTimeout": seconds(policy.idle_seconds)},
@@ -163,21 +170,19 @@ def _carry(name: str, route: Route, manner: Manner, gateway: Gateway, cluster: C
             "retryOn": {"triggers": TRIGGERS[manner.repeat]},
         },
     }
-    if route.is_websocket:
-        spec["timeout"]["http"]["streamIdleTimeout"] = seconds(gateway.clients.socket_idle_seconds)
-    else:
+    if route.stays_open:
+        spec["timeout"]["http"]["streamIdleTimeout"] = seconds(gateway.clients.quiet_seconds)
+    if not route.is_websocket:
         spec["requestBuffer"] = {"limit": size(route.body_bytes)}
     return resource(V1ALPHA1, "BackendTrafficPolicy", f"{NAME}-{name}", cluster) | {"spec": spec}
 
 
-def _balance(policy: UpstreamPolicy, route: Route) -> Config:
+def _balance(policy: UpstreamPolicy) -> Config:
     if policy.sticky is Sticky.NONE:
         return {"type": "LeastRequest"}
     if policy.sticky is Sticky.SESSION:
         cookie = {"name": headers.SESSION_COOKIE, "ttl": seconds(headers.SESSION_SECONDS)}
         return {"type": "ConsistentHash", "consistentHash": {"type": "Cookie", "cookie": cookie}}
-    if route.auth is Auth.CLAIMED:  # the organization isn't known here
-        return {"type": "ConsistentHash", "consistentHash": {"type": "SourceIP"}}
     names = [{"name": headers.ORGANIZATION}]
     return {"type": "ConsistentHash", "consistentHash": {"type": "Headers", "headers": names}}
 

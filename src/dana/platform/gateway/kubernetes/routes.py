@@ -56,7 +56,7 @@ def body_of(answer: Answer) -> str:
 
 def _route(route: Route, manner: Manner, cluster: Cluster) -> Config:
     labels = {AUTH_LABEL: auth_group(route), TRAFFIC_LABEL: traffic_group(route, manner)}
-    timeout = seconds(0 if route.is_websocket else route.timeout_seconds)
+    timeout = seconds(0 if route.stays_open else route.timeout_seconds)
     rule = {
         "matches": _matches(route, manner),
         "filters": [
@@ -64,7 +64,7 @@ def _route(route: Route, manner: Manner, cluster: Cluster) -> Config:
             _set_headers("Response", {headers.REQUEST_ID: "%REQ(X-REQUEST-ID)%"}),
         ],
         "timeouts": {"request": timeout},
-        "backendRefs": [{"name": cluster.service(route.upstream), "port": cluster.service_port}],
+        "backendRefs": [cluster.backend(route)],
     }
     return resource(V1, "HTTPRoute", route_name(route, manner), cluster, labels) | {
         "spec": {**_attached(HTTPS, cluster), "rules": [rule]}
