@@ -118,7 +118,7 @@ def describe_all(settings: Settings) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def started(dana: Dana) -> AsyncIterator[None]:
+async def started(dana: Dana) -> AsyncIterator[list[Running]]:
     """Run the services' consumers, jobs and sockets for the length of the block."""
     await asyncio.gather(dana.valkey.start(), dana.caches.start())
     await dana.binding.start()
@@ -135,7 +135,7 @@ async def started(dana: Dana) -> AsyncIterator[None]:
         for service in running:
             begun.append(service)
             await service.start()
-        yield
+        yield begun
     finally:
         await upkeep.stop()
         for service in reversed(begun):
@@ -155,8 +155,12 @@ async def serve(settings: Settings, names: Collection[str], on_ready: Callable[[
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     dana = compose(settings, names)
-    async with started(dana):
-        await serve_http(dana.http, settings.http_host, settings.http_port, on_ready, stop)
+    async with started(dana) as running:
+
+        async def drain() -> None:
+            await asyncio.gather(*(service.drain() for service in running))
+
+        await serve_http(dana.http, settings.http_host, settings.http_port, on_ready, stop, drain=drain)
 
 
 def readiness(shards: Shards) -> Callable[[], Awaitable[dict[str, str]]]:

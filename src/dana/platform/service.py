@@ -39,6 +39,8 @@ class Service:
     consumers: list[Consumer | Worker] = field(default_factory=list)
     jobs: Sequence[Recurring] = ()
     start: Callable[[], Awaitable[None]] | None = None
+    drain: Callable[[], Awaitable[None]] | None = None
+    """Asks those to leave who would stay for ever; while it lasts, everything else goes on."""
     stop: Callable[[], Awaitable[None]] | None = None
 
 
@@ -57,6 +59,11 @@ class Running:
             await self._service.start()
         await self._bus.start()
         await self._scheduler.start()
+
+    async def drain(self) -> None:
+        """Let those leave who are connected for long."""
+        if self._service.drain:
+            await self._service.drain()
 
     async def stop(self) -> None:
         """Stop in reverse order, letting running work end."""

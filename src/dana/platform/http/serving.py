@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 
@@ -15,9 +15,18 @@ KEEP_ALIVE_SECONDS = 75  # longer than the gateway's, so that it never meets a c
 
 
 async def serve_http(
-    app: Application, host: str, port: int, on_listening: Callable[[], None], stop: asyncio.Event
+    app: Application,
+    host: str,
+    port: int,
+    on_listening: Callable[[], None],
+    stop: asyncio.Event,
+    *,
+    drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Listen, say so, and serve until `stop`; a port in use ends the process with a clear log line."""
+    """Listen, say so, and serve until `stop`; a port in use ends the process with a clear log line.
+
+    `drain` is awaited before the end: streams would keep it from coming.
+    """
     server = _Server(
         uvicorn.Config(
             app,
@@ -43,6 +52,8 @@ async def serve_http(
         await asyncio.wait([serving, listening], return_when=asyncio.FIRST_COMPLETED)
         on_listening()
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if drain is not None and not serving.done():
+            await drain()
     finally:
         server.should_exit = True
         await serving
