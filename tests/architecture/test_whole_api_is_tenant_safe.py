@@ -127,6 +127,8 @@ async def call(http: httpx.AsyncClient, method: str, path: str, ids: dict[str, s
     elif f"{method} {path}" == "POST /api/v1/conversations/imports":
         form = {"inbox_id": ids["inbox_id"]}
         answer = await http.post(filled, data=form, files={"file": ("other.jsonl", b"{}\n")})
+    elif f"{method} {path}" == "POST /api/v1/realtime/typing":
+        answer = await http.post(filled, json={"conversation_id": ids["conversation_id"], "is_typing": True})
     elif body:
         assert f"{method} {path}" in BODIES, f"say here what body {method} {path} takes"
         answer = await http.request(method, filled, json=BODIES[f"{method} {path}"])
