@@ -1,5 +1,7 @@
 """A running Dana for all journeys, and fresh people for each; what they saw last is kept when one fails."""
 
+import asyncio
+import contextlib
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -12,6 +14,12 @@ from playwright.async_api import Browser
 from tests.browser import Network, RunningDana, chromium
 from tests.journeys.people import Agent, Customer, Person
 from tests.journeys.scene import Scene
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A shop</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<main><h1>A shop</h1><p>With a strict content policy.</p></main>
+<script async src="{dana}/widget.js" data-inbox="{key}" data-color="gold" data-position="left"></script>
+</html>"""
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 JOURNEY_SECONDS = 300
@@ -120,3 +128,26 @@ async def scene(dana: RunningDana) -> AsyncIterator[Scene]:
 async def sample(scene: Scene) -> None:
     """The sample help centre, all of it searchable."""
     await scene.add_sample()
+
+
+@pytest.fixture
+async def shop(scene: Scene) -> AsyncIterator[str]:
+    """A website of its own that embeds the chat; yields its address."""
+    dana = scene.demo_page.removesuffix(scene.demo_path)
+    body = PAGE.format(dana=dana, key=scene.public_key).encode()
+    policy = f"default-src 'none'; script-src {dana}; connect-src {dana} {dana.replace('http', 'ws')}"
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"
+        f"Content-Security-Policy: {policy}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head.encode() + body)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"

@@ -13,6 +13,10 @@ PASSWORD = "correct horse battery staple"
 IS_AT_REST = """() => new Promise((rested) => requestAnimationFrame(() => requestAnimationFrame(() => rested(
   document.getAnimations().every(({effect}) => effect.getComputedTiming().iterations === Infinity)))))"""
 SERIOUS = {"serious", "critical"}
+SHOW = """(state) => {
+  Object.defineProperty(document, "visibilityState", {configurable: true, get: () => state});
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -47,6 +51,14 @@ class Person:
             for node in one["nodes"]
         ]
         assert serious == [], "\n".join([self.page.url, *serious])
+
+    async def looks_away(self) -> None:
+        """Turn to another tab of the browser, as far as the page can tell."""
+        await self.page.evaluate(SHOW, "hidden")
+
+    async def looks_again(self) -> None:
+        """Turn back to the page."""
+        await self.page.evaluate(SHOW, "visible")
 
     def has_no_complaint(self) -> None:
         """Nothing broke behind the scenes."""

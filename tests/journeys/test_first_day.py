@@ -53,6 +53,7 @@ async def _open_an_inbox(agent: Agent) -> str:
     await agent.goes_to("Inboxes")
     await agent.page.get_by_role("button", name="New inbox").first.click()
     dialog = agent.page.get_by_role("dialog")
+    await expect(dialog).to_have_css("opacity", "1")  # it has faded in
     await dialog.get_by_label("Name").fill("Lumen support")
     await agent.finds_the_page_accessible()
     await dialog.get_by_role("button", name="Create the inbox").click()

@@ -1,7 +1,5 @@
 """The chat on somebody else's website: another origin, a strict content policy, a phone, a keyboard."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,12 +10,6 @@ from tests.journeys.conftest import Meet
 from tests.journeys.people import Customer
 from tests.journeys.questions import COVERED, COVERED_ANSWER
 from tests.journeys.scene import Scene
-
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A shop</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<main><h1>A shop</h1><p>With a strict content policy.</p></main>
-<script async src="{dana}/widget.js" data-inbox="{key}" data-color="gold" data-position="left"></script>
-</html>"""
 
 
 @pytest.fixture(scope="module")
@@ -34,29 +26,6 @@ async def scene(lumen: Scene) -> Scene:
     """That organization, with an inbox of its own for each journey."""
     await lumen.add_inbox()
     return lumen
-
-
-@pytest.fixture
-async def shop(scene: Scene) -> AsyncIterator[str]:
-    """A website of its own that embeds the chat; yields its address."""
-    dana = scene.demo_page.removesuffix(scene.demo_path)
-    body = PAGE.format(dana=dana, key=scene.public_key).encode()
-    policy = f"default-src 'none'; script-src {dana}; connect-src {dana} {dana.replace('http', 'ws')}"
-    head = (
-        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n"
-        f"Content-Security-Policy: {policy}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(head.encode() + body)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
 async def test_a_shop_with_a_strict_content_policy(shop: str, customer: Customer) -> None:
