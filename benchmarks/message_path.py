@@ -164,7 +164,8 @@ class Load:
             await asyncio.sleep(0.1)
 
     async def _listen(self, token: str, hears: str) -> None:
-        address = self.url.replace("http", "ws", 1) + f"/api/v1/realtime?access_token={token}"
+        opening = await self.client.call("POST", "/api/v1/realtime/token", None, token)
+        address = self.url.replace("http", "ws", 1) + f"/api/v1/realtime?token={opening['token']}"
         ear = Ear(self.tally, hears)
         await ws_connect(lambda: ear, address)
         await asyncio.wait_for(ear.ready.wait(), 10)

@@ -104,7 +104,6 @@ class Drill:
     """Writers, readers and sockets of some organizations on one Dana."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
         self._http = httpx.AsyncClient(base_url=url, timeout=REQUEST_SECONDS)
         self._desks: list[_Desk] = []
         self._listeners: list[Listener] = []
@@ -119,7 +118,7 @@ class Drill:
             for n in range(ORGANIZATIONS):
                 desk = await self._open_desk(n)
                 self._desks.append(desk)
-                self._listeners.append(Listener(self._url, desk.token))
+                self._listeners.append(Listener(self._http, desk.token))
             for listener in self._listeners:
                 await listener.start()
             yield

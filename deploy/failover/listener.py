@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
-from urllib.parse import urlsplit
 
+import httpx
 import msgspec
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from loadtest.sockets import socket_address
 
 AGAIN_SECONDS = 0.5
 CONNECT_SECONDS = 20.0
@@ -14,8 +16,9 @@ CONNECT_SECONDS = 20.0
 class Listener:
     """Collects the text of every message that was appended in the token's organization."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._address = f"ws://{urlsplit(url).netloc}/api/v1/realtime?access_token={token}"
+    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
+        self._http = http
+        self._token = token
         self._task: asyncio.Task[None] | None = None
         self._has_begun = asyncio.Event()
         self._cursor: int | None = None
@@ -44,8 +47,8 @@ class Listener:
 
     async def _listen(self) -> None:
         while True:
-            address = self._address + ("" if self._cursor is None else f"&cursor={self._cursor}")
-            with contextlib.suppress(OSError, WSError, TimeoutError):
+            with contextlib.suppress(OSError, WSError, TimeoutError, httpx.HTTPError):
+                address = await socket_address(self._http, self._token, self._cursor)
                 transport, _ = await ws_connect(lambda: _Ear(self), address)
                 try:
                     await transport.wait_disconnected()

@@ -22,6 +22,8 @@ import httpx
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from loadtest.sockets import socket_address
+
 START_SECONDS = 120
 WRITE_PAUSE_SECONDS = 0.15  # of each chat: some 25 messages a second together
 READ_PAUSE_SECONDS = 0.1
@@ -85,8 +87,9 @@ def started(folder: Path, port: int, *options: str, **environment: str) -> Any:
 class Reader(WSListener):
     """One person's socket; it comes back whenever it is cut, and continues where it was."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._address = url.replace("http", "ws", 1) + f"/api/v1/realtime?access_token={token}"
+    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
+        self._http = http
+        self._token = token
         self.cursor: int | None = None
         self.cursors: list[int] = []
         self.messages: list[dict[str, Any]] = []
@@ -128,8 +131,8 @@ class Reader(WSListener):
         while True:
             self._cut.clear()
             with contextlib.suppress(Exception):  # refused, cut, nobody there: come back
-                resume = "" if self.cursor is None else f"&cursor={self.cursor}"
-                self._transport, _ = await ws_connect(lambda: self, self._address + resume)
+                address = await socket_address(self._http, self._token, self.cursor)
+                self._transport, _ = await ws_connect(lambda: self, address)
                 # A connection that ends before the handshake does is returned as if nothing had happened.
                 if not self._transport.is_disconnected:
                     await self._cut.wait()
@@ -169,7 +172,7 @@ class Town:
         who = {"email": f"{uuid4().hex}@example.org", "password": "correct horse battery"}
         who |= {"name": "Ana", "organization": "Town"}
         self.token = (await self.must("POST", "/api/v1/auth/signup", who))["access_token"]
-        self.reader = Reader(self.url, self.token)
+        self.reader = Reader(self.http, self.token)
         await asyncio.wait_for(self.reader.ready.wait(), PATIENCE_SECONDS)
         inbox = {"name": "Web", "channel": "web_widget", "is_assistant_enabled": False}
         self.inbox = await self.must("POST", "/api/v1/inboxes", inbox, self.token)
@@ -183,7 +186,7 @@ class Town:
         """Begin a conversation as a customer."""
         path = f"/api/v1/widget/{inbox['public_key']}/conversations"
         begun = await self.must("POST", path, {"name": "Bo"}, key=str(uuid4()))
-        chat = Chat(begun["conversation_id"], begun["token"], Reader(self.url, begun["token"]))
+        chat = Chat(begun["conversation_id"], begun["token"], Reader(self.http, begun["token"]))
         await asyncio.wait_for(chat.reader.ready.wait(), PATIENCE_SECONDS)
         return chat
 

@@ -13,6 +13,7 @@ from picows import ws_connect
 from dana.app import compose, started
 from dana.platform.local.programs import free_port
 from loadtest.consistency import ANYTHING, Reader, Tally, furnish, lag_now_and_then, write_and_read
+from loadtest.sockets import socket_address
 from tests.platform.replicas.pair import Pair
 from tests.services.realtime.listening import Ear
 
@@ -106,8 +107,8 @@ async def test_a_client_that_says_nothing_of_positions_is_never_shown_the_past(
 async def test_what_a_socket_has_told_is_in_what_is_read_after_it(office: Office, pair: Pair) -> None:
     conversation = office.conversations[1]
     path = f"/api/v1/conversations/{conversation}"
-    url = f"ws://127.0.0.1:{office.realtime_port}/api/v1/realtime?access_token={office.token}"
-    transport, listening = await ws_connect(Ear, url)
+    url = f"http://127.0.0.1:{office.realtime_port}"
+    transport, listening = await ws_connect(Ear, await socket_address(office.http, office.token, at=url))
     ear = cast("Ear", listening)
     await wait_for(ear, "hello")
     listener, forgetful = office.reader(), office.reader(carries_positions=False)
