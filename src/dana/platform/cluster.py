@@ -21,6 +21,7 @@ from dana.platform.resp import (
     Command,
     Link,
     Push,
+    Refusal,
     Target,
 )
 from dana.platform.resp import Protocol as Connection
@@ -111,8 +112,13 @@ class Cluster:
         on_push: Push,
         on_connected: Callable[[Connection], None],
         on_lost: Callable[[], None] | None,
+        *,
+        on_refused: Refusal | None = None,
     ) -> None:
+        self.generation = 0
+        """Grows whenever slots are found elsewhere than before."""
         self._target = target
+        self._refusal = on_refused
         self._on_push = on_push
         self._on_connected = on_connected
         self._on_lost = on_lost
@@ -182,7 +188,12 @@ class Cluster:
         link = self._links.get(address)
         if link is None:
             link = self._links[address] = Link(
-                self._target, (address,), self._on_push, self._on_connected, self._lost
+                self._target,
+                (address,),
+                self._on_push,
+                self._on_connected,
+                self._lost,
+                on_refused=self._refused,
             )
         return link
 
@@ -190,6 +201,11 @@ class Cluster:
         self._is_doubtful.set()
         if self._on_lost is not None:
             self._on_lost()
+
+    def _refused(self, error: hiredis.ReplyError, channel: bytes | None) -> None:
+        self._is_doubtful.set()  # what nobody waited for has gone to the wrong server, or to one that can't
+        if self._refusal is not None:
+            self._refusal(error, channel)
 
     async def _stay_informed(self) -> None:
         while True:
@@ -226,7 +242,9 @@ class Cluster:
         primaries = {owner for owner in owners if owner is not None}
         if not primaries:
             return
-        self._owners = owners
+        if self._owners != owners:
+            self._owners = owners
+            self.generation += 1
         self.addresses[:] = dict.fromkeys([*self._target.addresses, *primaries, *replicas])
         for address in primaries - self._links.keys():
             self._link(address)

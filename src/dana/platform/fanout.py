@@ -143,11 +143,11 @@ class Fanout:
         self, org_id: OrgId, receive: Callable[[bytes], None], on_gap: Callable[[], None]
     ) -> None:
         """Receive an organization's messages, from before this returns when Valkey is there."""
-        await self._valkey.subscribe(_channel(org_id), receive, on_gap)
+        await self._valkey.subscribe_sharded(_channel(org_id), receive, on_gap)
 
     def unsubscribe(self, org_id: OrgId) -> None:
         """Receive no more."""
-        self._valkey.unsubscribe(_channel(org_id))
+        self._valkey.unsubscribe_sharded(_channel(org_id))
 
     def _remember(self, org_id: OrgId, last_cursor: int, message: bytes) -> None:
         """Keep a message for nodes that come to it later; leaves in one write with its publication."""
@@ -157,7 +157,7 @@ class Fanout:
         self._valkey.send("PEXPIRE", key, REMEMBERED_MS)
 
     def _publish(self, org_id: OrgId, message: bytes) -> None:
-        if not self._valkey.send("PUBLISH", _channel(org_id), message):
+        if not self._valkey.publish_sharded(_channel(org_id), message):
             UNSENT.inc()
 
 

@@ -32,6 +32,8 @@ DEFAULT_PORT = 6379
 Argument = str | bytes | int | float
 Command = tuple[Argument, ...]
 Push = Callable[[list[Any]], None]
+Refusal = Callable[[hiredis.ReplyError, bytes | None], None]
+"""Is told of errors that nobody waits for, and of which channel's subscription they are, if of any."""
 
 
 class Address(NamedTuple):
@@ -75,12 +77,13 @@ class Target:
 class Protocol(asyncio.Protocol):
     """One connection, from its first byte to its last."""
 
-    def __init__(self, on_push: Push) -> None:
+    def __init__(self, on_push: Push, on_refused: Refusal | None = None) -> None:
         self._on_push = on_push
+        self._on_refused = on_refused
         self._reader = hiredis.Reader()
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[asyncio.Future[Any] | None] = deque()
+        self._waiting: deque[asyncio.Future[Any] | bytes | None] = deque()
         self._unsent: list[bytes] = []
         self.is_lost = asyncio.Event()
 
@@ -110,7 +113,7 @@ class Protocol(asyncio.Protocol):
         self.is_lost.set()
         while self._waiting:
             answer = self._waiting.popleft()
-            if answer is not None and not answer.done():
+            if isinstance(answer, asyncio.Future) and not answer.done():
                 answer.set_exception(Unavailable("The connection to Valkey was lost."))
 
     def data_received(self, data: bytes) -> None:
@@ -144,6 +147,12 @@ class Protocol(asyncio.Protocol):
         if self._transport is not None:
             self._write(command)
 
+    def subscribe(self, command: str, channel: bytes) -> None:
+        """Subscribe where that can be refused: it is answered by a push, or else by an error, in its turn."""
+        if self._transport is not None:
+            self._waiting.append(channel)
+            self._write((command, channel))
+
     def abort(self) -> None:
         """End the connection now."""
         if self._transport is not None:
@@ -151,16 +160,20 @@ class Protocol(asyncio.Protocol):
 
     def _take(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification):
+            if answer[0] == b"ssubscribe" and self._waiting and self._waiting[0] == answer[1]:
+                self._waiting.popleft()
             self._on_push(answer)
             return
         if not self._waiting:
             raise hiredis.ProtocolError("an answer that nobody asked for")
         waiting = self._waiting.popleft()
-        if waiting is not None:
+        if isinstance(waiting, asyncio.Future):
             if not waiting.done():
                 waiting.set_result(answer)
         elif isinstance(answer, hiredis.ReplyError):
             log.warning("valkey_refused", error=str(answer))
+            if self._on_refused is not None:
+                self._on_refused(answer, waiting)
 
     def _write(self, command: Command) -> None:
         if not self._unsent:
@@ -186,9 +199,12 @@ class Link:
         on_push: Push,
         on_connected: Callable[[Protocol], None],
         on_lost: Callable[[], None] | None = None,
+        *,
+        on_refused: Refusal | None = None,
     ) -> None:
         self._target = target
         self.addresses = addresses
+        self._on_refused = on_refused
         self._turn = 0
         self._on_push = on_push
         self._on_connected = on_connected
@@ -244,7 +260,7 @@ class Link:
         secure = ssl.create_default_context() if self._target.is_secure else None
         async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             _, protocol = await loop.create_connection(
-                lambda: Protocol(self._on_push), host, port, ssl=secure
+                lambda: Protocol(self._on_push, self._on_refused), host, port, ssl=secure
             )
             try:
                 await self._greet(protocol)

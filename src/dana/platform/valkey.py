@@ -24,6 +24,7 @@ from dana.platform.resp import (
     Protocol,
     Target,
 )
+from dana.platform.sharded import ShardedSubscriptions
 
 _WITHOUT_KEY = frozenset({"PUBLISH", "PING", "ECHO", "TIME", "SCRIPT", "INFO", "KEYS", "CONFIG", "FLUSHALL"})
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
@@ -62,8 +63,9 @@ class Valkey:
         """Whether keys lie on several servers, so that only those with the same tag can be used together."""
         self._subscriptions: dict[bytes, _Subscription] = {}
         self._commands = servers(self.target, self._ignore, self._ignore)
-        # Any server of a cluster passes on what is published at any other.
+        # Any server of a cluster passes on what is published at any other, but for what is sharded.
         self._feeds = Link(self.target, self._commands.addresses, self._take_push, self._subscribe_again)
+        self._sharded = ShardedSubscriptions(self.target) if self.is_cluster else None
 
     @property
     def is_connected(self) -> bool:
@@ -73,15 +75,20 @@ class Valkey:
     @property
     def is_listening(self) -> bool:
         """Whether messages of subscriptions can arrive now."""
-        return self._feeds.protocol is not None
+        return self._feeds.protocol is not None and (self._sharded is None or self._sharded.is_listening)
 
     async def start(self, wait_seconds: float = CONNECT_TIMEOUT_SECONDS) -> bool:
         """Connect and stay connected; returns whether that worked within the time given."""
-        await asyncio.gather(self._commands.start(wait_seconds), self._feeds.start(wait_seconds))
+        feeds = (self._feeds,) if self._sharded is None else (self._feeds, self._sharded)
+        await asyncio.gather(
+            self._commands.start(wait_seconds), *(feed.start(wait_seconds) for feed in feeds)
+        )
         return self.is_connected and self.is_listening
 
     async def stop(self) -> None:
         """Disconnect; what waits for an answer gets Unavailable."""
+        if self._sharded is not None:
+            await self._sharded.stop()
         await self._feeds.stop()
         await self._commands.stop()
 
@@ -141,6 +148,21 @@ class Valkey:
         """End a subscription; nothing is received from here on."""
         if self._subscriptions.pop(channel.encode(), None) and self._feeds.protocol is not None:
             self._feeds.protocol.request_push(("UNSUBSCRIBE", channel))
+
+    def publish_sharded(self, channel: str, message: bytes) -> bool:
+        """Publish to who has `subscribe_sharded`; in a cluster only the channel's server hears of it."""
+        return self.send("PUBLISH" if self._sharded is None else "SPUBLISH", channel, message)
+
+    async def subscribe_sharded(
+        self, channel: str, receive: Callable[[bytes], None], on_gap: Callable[[], None]
+    ) -> bool:
+        """Subscribe as `subscribe` does, in a cluster at the server that owns the channel."""
+        subscribe = self.subscribe if self._sharded is None else self._sharded.subscribe
+        return await subscribe(channel, receive, on_gap)
+
+    def unsubscribe_sharded(self, channel: str) -> None:
+        """End such a subscription."""
+        (self.unsubscribe if self._sharded is None else self._sharded.unsubscribe)(channel)
 
     def _take_push(self, push: list[Any]) -> None:
         subscription = self._subscriptions.get(push[1])

@@ -24,7 +24,7 @@ async def test_everything_works_with_keys_on_several_servers(settings: Settings,
             http.headers["authorization"] = f"Bearer {session['access_token']}"
             heard: list[bytes] = []
             channel = f"dana:org:{UUID(session['organization_id']).hex}"
-            assert await whole.valkey.subscribe(channel, heard.append, lambda: None)
+            assert await whole.valkey.subscribe_sharded(channel, heard.append, lambda: None)
 
             inbox = await http.post("inboxes", json={"name": "Shop", "channel": "web_widget"})
             assert "ratelimit" in inbox.headers

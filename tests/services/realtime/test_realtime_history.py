@@ -172,4 +172,4 @@ def key_of(org_id: OrgId) -> str:
 
 
 def value(counter: Counter) -> float:
-    return counter._value.get()
+    return float(counter._value.get())
