@@ -3,7 +3,7 @@ import { IconCheck, IconUserPlus, IconUserX } from "@tabler/icons-react";
 import type { Conversation, Member } from "@/platform/api/types";
 import { useSession } from "@/platform/session/session";
 import { Person } from "@/ui/person";
-import { Teammate } from "@/ui/standing";
+import { Teammate } from "@/ui/presence";
 
 interface Props {
   conversation: Conversation;

@@ -1,6 +1,6 @@
 import { Avatar, Tooltip } from "@mantine/core";
 import { conversationChannel } from "@/platform/realtime/channels";
-import { type Standing, usePeople } from "@/platform/realtime/presence";
+import { type PresenceState, usePeople } from "@/platform/realtime/presence";
 import { useSession } from "@/platform/session/session";
 import { Person } from "@/ui/person";
 import styles from "./pane.module.css";
@@ -30,7 +30,7 @@ export function Company({ conversationId }: { conversationId: string }) {
 }
 
 /** Whether the customer has the chat's page open now. */
-export function useCustomerStanding(conversationId: string): Standing | null {
+export function useCustomerPresence(conversationId: string): PresenceState | null {
   const visitors = usePeople(conversationChannel(conversationId)).filter(({ kind }) => kind === "visitor");
   if (visitors.length === 0) return null;
   return visitors.some(({ state }) => state === "online") ? "online" : "away";

@@ -1,11 +1,11 @@
 import { ActionIcon, Badge, Button, Text, Title, Tooltip } from "@mantine/core";
 import { IconArrowLeft, IconCheck, IconHandStop, IconRotate } from "@tabler/icons-react";
 import type { Conversation, Member } from "@/platform/api/types";
-import { StandingDot } from "@/ui/standing";
+import { PresenceDot } from "@/ui/presence";
 import { fullTime } from "@/ui/time";
 import type { useAct } from "./actions";
 import { AssignMenu } from "./assign-menu";
-import { Company, useCustomerStanding } from "./company";
+import { Company, useCustomerPresence } from "./company";
 import styles from "./pane.module.css";
 import { SnoozeMenu } from "./snooze-menu";
 import { contactName, STATUS_COLORS, STATUS_NAMES } from "./words";
@@ -26,7 +26,7 @@ export function PaneHeader({ conversation, members, act, onClose }: Props) {
       <div className={styles.who}>
         <div className={styles.title}>
           <Title order={2} size="h3" className={styles.name}>{contactName(conversation)}</Title>
-          <StandingDot standing={useCustomerStanding(conversation.id)} />
+          <PresenceDot state={useCustomerPresence(conversation.id)} />
         </div>
         <Text size="xs" c="dimmed" className={styles.name}>{subtitle(conversation)}</Text>
       </div>

@@ -3,7 +3,7 @@ import { IconDots, IconUserCheck, IconUserOff } from "@tabler/icons-react";
 import type { Member, Role } from "@/platform/api/types";
 import { useSession } from "@/platform/session/session";
 import { useConfirm } from "@/ui/confirm";
-import { Teammate } from "@/ui/standing";
+import { Teammate } from "@/ui/presence";
 import { useChangeMember } from "./actions";
 import { rolesToGive, ROLES } from "./roles";
 import styles from "./team.module.css";

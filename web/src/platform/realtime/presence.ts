@@ -5,7 +5,7 @@ import type { Presence, Present } from "./frames";
 const CHANNELS_KEPT = 100;
 
 export type Lists = Readonly<Record<string, readonly Present[]>>;
-export type Standing = Present["state"];
+export type PresenceState = Present["state"];
 
 export const lists = createStore<Lists>({});
 
@@ -17,7 +17,7 @@ export function applyPresence(before: Lists, { channel, people }: Presence): Lis
 }
 
 /** Whether a member of the organization is at the console. */
-export function useStanding(userId: string): Standing | null {
+export function usePresenceState(userId: string): PresenceState | null {
   return useStore(lists, (all) => all[ORGANIZATION]?.find(({ id, kind }) => kind === "member" && id === userId)?.state ?? null);
 }
 
