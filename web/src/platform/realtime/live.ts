@@ -40,10 +40,13 @@ export function useLiveCache(cache: QueryClient, cursor: number, reducers: reado
     const stopFollowing = channels.subscribe(follow);
     mine.start();
     const stopWatching = watchAttention((isActive) => mine.setActive(isActive));
+    const turn = () => mine.turnedTo();
+    document.addEventListener("visibilitychange", turn);
     window.addEventListener("online", online);
     window.addEventListener("offline", offline);
     return () => {
       stopWatching();
+      document.removeEventListener("visibilitychange", turn);
       stopFollowing();
       mine.stop();
       tab = null;

@@ -152,6 +152,19 @@ it("tells a tab that comes later who is there", () => {
   expect(open("b").lists).toEqual(["Ana"]);
 });
 
+it("asks a leader at once when somebody turns to another tab, and leaves one alone that answers", async () => {
+  open("a");
+  const awake = open("b");
+  awake.tab.turnedTo();
+  expect(server().wakes).toBe(1);
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(browser.leader).toBe("a");
+  browser.isLost = (note) => note.name === "link";
+  awake.tab.turnedTo();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(browser.leader).toBe("b");
+});
+
 it("takes the connection from a leader that doesn't answer, and gives it back to nobody", async () => {
   const frozen = open("a");
   const awake = open("b");

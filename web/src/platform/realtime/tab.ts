@@ -23,7 +23,7 @@ export interface TabOptions {
 const LOOK_EVERY_MS = 5_000;
 /** A leader says something with each heartbeat; one that is silent longer is asked, and one that doesn't answer replaced. */
 const ASK_AFTER_MS = 20_000;
-const STEAL_AFTER_MS = 30_000;
+const ANSWER_WITHIN_MS = 5_000;
 const ASK_AGAIN_MS = 3_000;
 /** Who is where, for tabs that come later: more than a hundred channels aren't followed at once. */
 const LISTS_KEPT = 100;
@@ -45,6 +45,8 @@ export class Tab {
   private isActive = true;
   private heardAt = 0;
   private askedAt = 0;
+  /** When the leader was asked whether it is there and hasn't answered yet. */
+  private doubtedAt: number | null = null;
   private quit: (() => void) | null = null;
 
   constructor(options: TabOptions, ears: Ears, cursor: number) {
@@ -59,7 +61,7 @@ export class Tab {
 
   start(): void {
     const { neighbours } = this.options;
-    this.heardAt = Date.now();
+    this.heard();
     const stopHearing = neighbours.listen((note) => this.hear(note));
     const resign = neighbours.lead({ begin: () => this.lead(), lost: () => this.step() });
     const look = setInterval(() => this.look(), LOOK_EVERY_MS);
@@ -99,6 +101,11 @@ export class Tab {
     this.want();
   }
 
+  /** Somebody turned to this tab; the leader may have been put to sleep meanwhile. */
+  turnedTo(): void {
+    this.look(true);
+  }
+
   say(saying: Saying): void {
     if (this.leading) this.leading.line.say(saying);
     else this.options.neighbours.post({ name: "say", saying });
@@ -128,7 +135,7 @@ export class Tab {
     if (!this.leading) return;
     this.leading.end();
     this.leading = null;
-    this.heardAt = Date.now();
+    this.heard();
     this.state.set("connecting");
   }
 
@@ -167,7 +174,7 @@ export class Tab {
 
   private hearAsFollower(note: Note): void {
     const isMine = !("to" in note) || note.to === this.options.id;
-    if (note.name === "lead" || note.name === "link" || note.name === "frame" || note.name === "replay") this.heardAt = Date.now();
+    if (note.name === "lead" || note.name === "link" || note.name === "frame" || note.name === "replay") this.heard();
     if (note.name === "lead") {
       this.askedAt = 0;
       this.want();
@@ -208,12 +215,22 @@ export class Tab {
     if (this.lists.size > LISTS_KEPT && oldest) this.lists.delete(oldest);
   }
 
+  private heard(): void {
+    this.heardAt = Date.now();
+    this.doubtedAt = null;
+  }
+
   /** A tab that the browser has frozen, or that hangs, may still hold the lock; one in the background is slow. */
-  private look(): void {
+  private look(hasReason = false): void {
     const { neighbours, isVisible } = this.options;
-    const silentMs = Date.now() - this.heardAt;
-    if (this.leading || !isVisible()) return;
-    if (silentMs > ASK_AFTER_MS || this.state.get() !== "live") neighbours.post({ name: "ask" });
-    if (silentMs > STEAL_AFTER_MS) neighbours.steal();
+    if (this.leading || !isVisible()) {
+      this.doubtedAt = null;
+    } else if (this.doubtedAt !== null && Date.now() - this.doubtedAt >= ANSWER_WITHIN_MS) {
+      this.heard();
+      neighbours.steal();
+    } else if (hasReason || this.state.get() !== "live" || Date.now() - this.heardAt > ASK_AFTER_MS) {
+      this.doubtedAt ??= Date.now();
+      neighbours.post({ name: "ask" });
+    }
   }
 }
