@@ -9,7 +9,14 @@ from dana.contracts.ids import OrgId
 from dana.platform.local.programs import free_port
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
+from dana.services.realtime.adapters import TRANSPORTS
 from tests.services.realtime.listening import Node, Writer
+
+
+@pytest.fixture(scope="session", params=sorted(TRANSPORTS))
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """Run everything here over each transport: whoever has a socket can't tell them apart."""
+    return replace(settings, realtime_transport=request.param)
 
 
 @pytest.fixture
