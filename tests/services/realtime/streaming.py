@@ -37,8 +37,9 @@ class Process:
 
     def bearer(self, who: Member | Visitor) -> dict[str, str]:
         """Make the header of a normal token."""
-        sign = self.keys.sign_member if isinstance(who, Member) else self.keys.sign_visitor
-        return {"authorization": f"Bearer {sign(who, 600)}"}  # type: ignore[operator]
+        if isinstance(who, Member):
+            return {"authorization": f"Bearer {self.keys.sign_member(who, 600)}"}
+        return {"authorization": f"Bearer {self.keys.sign_visitor(who, 600)}"}
 
     async def token(self, who: Member | Visitor) -> str:
         """Ask for a real-time token."""
