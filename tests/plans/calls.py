@@ -268,12 +268,12 @@ KNOWLEDGE: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
 
 
 async def _every_event(tx: Tx, c: Cast) -> None:
-    await realtime.read_cursor(tx)
+    await realtime.read_newest(tx)
     await realtime.is_logged(tx, c.cursor)
     await realtime.read_events(tx, c.cursor - 200, c.cursor, PAGE, None)
     await realtime.read_events_about(tx, c.conversation_id, 0, c.cursor, PAGE, position=None)
 
 
 REALTIME: dict[str, Callable[[Tx, Cast], Awaitable[Any]]] = {
-    "read_cursor is_logged read_events read_events_about": _every_event,
+    "read_newest is_logged read_events read_events_about": _every_event,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
 from dana.services.realtime.models import Client, Close
 
@@ -12,6 +12,7 @@ log = structlog.get_logger(__name__)
 MAX_UNSENT_BYTES_OF_NODE = 256 * 1024 * 1024  # each may have 1 MiB, but not thousands of them at once
 LOOK_EVERY_BYTES = 32 * 1024 * 1024  # sent since the last look: so much may the bound be passed by
 
+SENT = Counter("dana_realtime_frames_total", "Event frames sent to sockets.")
 UNSENT = Gauge("dana_realtime_unsent_bytes", "What waited for slow clients, when last looked.")
 
 End = Callable[[Client, int, str], None]
@@ -24,9 +25,11 @@ class Backlog:
         self._clients = clients
         self._end = end
         self._since_look = 0
+        self._frames = 0
 
-    def add(self, sent_bytes: int) -> None:
+    def add(self, frames: int, sent_bytes: int) -> None:
         """Note what has been given to sockets."""
+        self._frames += frames
         self._since_look += sent_bytes
         if self._since_look >= LOOK_EVERY_BYTES:
             self.look()
@@ -34,6 +37,8 @@ class Backlog:
     def look(self) -> None:
         """Add up what waits, and end the slowest clients until it fits."""
         self._since_look = 0
+        SENT.inc(self._frames)  # a counter takes a lock, which is too much for each event
+        self._frames = 0
         paused = [client for client in tuple(self._clients) if client.socket.is_paused]
         waiting = {client: client.socket.unsent_bytes for client in paused}
         total = sum(waiting.values())

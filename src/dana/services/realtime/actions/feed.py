@@ -226,7 +226,7 @@ class Feed:
         newest = await self._log.newest(self.org_id)
         self._note(newest.position)
         self.memory.start_at(newest.cursor)
-        self._outgoing.cursor = newest.cursor
+        self._outgoing.start_at(newest.cursor)
         self._accept_held()
 
     def _lost_touch(self) -> None:

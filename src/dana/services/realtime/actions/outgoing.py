@@ -23,7 +23,6 @@ MAX_QUEUED = 2_000  # events; what comes beyond is read from the log later
 MAX_FLEETING = 64  # a reader of drafts wants the newest, so the oldest go
 TIMED = 512  # events of which it is known when they were sent
 
-DELIVERED = Counter("dana_realtime_frames_total", "Event frames sent to sockets.")
 DROPPED = Counter("dana_realtime_ephemera_dropped_total", "Fleeting frames not sent, for slow sockets.")
 
 
@@ -35,6 +34,8 @@ class Outgoing:
     ) -> None:
         self.cursor = -1
         """Of the newest event that has begun."""
+        self.accepted = -1
+        """Of the newest event that waits here, or has begun."""
         self._following = following
         self._rounds = rounds
         self._backlog = backlog
@@ -48,11 +49,6 @@ class Outgoing:
         self._fleeting: deque[tuple[bytes, bytes, list[Client]]] = deque(maxlen=MAX_FLEETING)
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._timed: deque[float] = deque(maxlen=TIMED)
-
-    @property
-    def accepted(self) -> int:
-        """The cursor of the newest event that waits here, or has begun."""
-        return self._queue[-1].cursor if self._queue else self.cursor
 
     @property
     def settled(self) -> int:
@@ -78,15 +74,21 @@ class Outgoing:
         """Tell somebody of each event that begins."""
         self._began = began
 
+    def start_at(self, cursor: int) -> None:
+        """Go on from a cursor; the next event is the one after it."""
+        self.cursor = self.accepted = cursor
+
     def push(self, event: LoggedEvent) -> None:
         """Send an event, the next after the newest that was accepted."""
         self._queue.append(event)
+        self.accepted = event.cursor
         self._rounds.join(self)
 
     def between(self, act: Callable[[], None]) -> None:
         """Do something when no event is half sent: at once, if that is now."""
         if self._parcels or self._between:
             self._between.append(act)
+            self._rounds.join(self)
         else:
             act()
 
@@ -95,7 +97,7 @@ class Outgoing:
         self._queue.clear()
         self._parcels.clear()
         self._finish()
-        self.cursor = cursor
+        self.start_at(cursor)
         self._timed.clear()
         self._at = 0
         self._parcels.append(self._following.parcel_for_all(models.resync(cursor, position)))
@@ -106,7 +108,7 @@ class Outgoing:
         """Send a frame that nobody will miss to those of these clients that keep up."""
         if clients:
             self._fleeting.append((frame, origin, clients))
-            self._rounds.join(self)
+            self._rounds.flash(self)
 
     async def reached(self, cursor: int) -> None:
         """Return when the event with this cursor has begun."""
@@ -151,28 +153,31 @@ class Outgoing:
 
     def _begin(self, event: LoggedEvent) -> None:
         self.cursor = event.cursor
-        self._timed.append(time.monotonic())
+        self._timed.append(self._rounds.now)
         self._current = event
         self._at = 0
         self._began(event)
-        self._parcels = self._following.parcels(event)
+        try:
+            self._parcels = self._following.parcels(event)
+        except Exception:  # nobody can be told of it as it is; what came of it can be fetched
+            log.exception("event_unreadable", type=event.type, cursor=event.cursor)
+            self.start_anew(event.cursor, event.position)
+            return
         if not self._parcels:
             self._finish()
         self._tell_waiters()
 
     def _send(self, most: int) -> int:
-        frame, sends = self._parcels[-1]
-        some = sends[self._at : self._at + most]
-        for send in some:
+        frame, clients = self._parcels[-1]
+        some = clients[self._at : self._at + most] if len(clients) > most or self._at else clients
+        for client in some:
             try:
-                send(frame)
+                client.socket.send(frame)
             except Exception:  # one socket's trouble is not its neighbours'
                 log.exception("socket_failed")
         self._at += len(some)
-        self._backlog.add(len(frame) * len(some))
-        if self._current is not None:
-            DELIVERED.inc(len(some))
-        if self._at >= len(sends):
+        self._backlog.add(len(some), len(frame) * len(some))
+        if self._at >= len(clients):
             self._at = 0
             self._parcels.pop()
             if not self._parcels:

@@ -77,15 +77,16 @@ class Replay:
         return events, events[-1].cursor
 
     def _send(self, events: list[LoggedEvent]) -> None:
-        client, sent = self._client, 0
+        client, frames, sent_bytes = self._client, 0, 0
         for event in events:
             if (frame := frame_for(client, event)) is not None:
                 client.socket.send(frame)
                 client.sent += 1
                 client.last_sent = event.cursor
-                sent += len(frame)
+                frames += 1
+                sent_bytes += len(frame)
             changed = event.changed_member()
             if changed is not None and changed.user_id == client.person:
                 self._changed = changed  # only the last says how it is now
-        self._backlog.add(sent)
+        self._backlog.add(frames, sent_bytes)
         REPLAYED.inc(len(events))

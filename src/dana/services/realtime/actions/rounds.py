@@ -6,8 +6,14 @@ What is durable goes first, in all feeds; what is fleeting only when nothing dur
 """
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 SENDS_PER_TURN = 1_000  # a few milliseconds: for so long nobody's frame is read and no timer rings
 PORTION = 250  # of one organization, before the next has its turn
@@ -39,39 +45,58 @@ class Rounds:
     """Whose turn it is."""
 
     def __init__(self) -> None:
+        self.now = time.monotonic()
+        """When this turn began."""
         self._durable: deque[Sender] = deque()
         self._fleeting: deque[Sender] = deque()
-        self._waiting: tuple[set[Sender], set[Sender]] = (set(), set())
+        self._waiting: set[Sender] = set()
+        self._flashing: set[Sender] = set()
         self._is_scheduled = False
 
     def join(self, sender: Sender) -> None:
-        """Let a sender have its turn soon, if it has anything to send."""
-        durable, fleeting = self._waiting
-        if sender.is_busy and sender not in durable:
-            durable.add(sender)
+        """Let a sender with durable frames have its turn soon."""
+        if sender not in self._waiting:
+            self._waiting.add(sender)
             self._durable.append(sender)
-        if sender.is_flashing and sender not in fleeting:
-            fleeting.add(sender)
+            self._schedule()
+
+    def flash(self, sender: Sender) -> None:
+        """Let a sender with fleeting frames have its turn when nothing durable waits."""
+        if sender not in self._flashing:
+            self._flashing.add(sender)
             self._fleeting.append(sender)
-        self._schedule()
+            self._schedule()
 
     def _schedule(self) -> None:
-        if (self._durable or self._fleeting) and not self._is_scheduled:
+        if not self._is_scheduled:
             self._is_scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._is_scheduled = False
-        durable, fleeting = self._waiting
+        self.now = time.monotonic()
         left = SENDS_PER_TURN
         while self._durable and left > 0:
             sender = self._durable.popleft()
-            durable.discard(sender)
-            left -= max(1, sender.send_some(min(PORTION, left)))
-            self.join(sender)
+            left -= _some(sender.send_some, left)
+            if sender.is_busy:
+                self._durable.append(sender)
+            else:
+                self._waiting.discard(sender)
         while self._fleeting and left > 0 and not self._durable:
             sender = self._fleeting.popleft()
-            fleeting.discard(sender)
-            left -= max(1, sender.flash_some(min(PORTION, left)))
-            self.join(sender)
-        self._schedule()
+            left -= _some(sender.flash_some, left)
+            if sender.is_flashing:
+                self._fleeting.append(sender)
+            else:
+                self._flashing.discard(sender)
+        self._is_scheduled = False
+        if self._durable or self._fleeting:
+            self._schedule()
+
+
+def _some(send: Callable[[int], int], left: int) -> int:
+    try:
+        return max(1, send(min(PORTION, left)))
+    except Exception:  # a bug in the events of one organization, and the others' go on
+        log.exception("sending_failed")
+        return 1

@@ -134,7 +134,10 @@ class LoggedEvent:
     def channels(self) -> tuple[Channel, ...]:
         """The channels it belongs to, beside the organization's."""
         if self._channels is None:
-            self._channels = tuple(self._about())
+            try:
+                self._channels = tuple(self._about())
+            except msgspec.ValidationError:  # of a version that isn't known here: for those who follow all
+                self._channels = ()
         return self._channels
 
     def changed_member(self) -> "ChangedMember | None":

@@ -1,6 +1,6 @@
 """Who follows what, so that an event finds its sockets without touching any other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -16,20 +16,21 @@ from dana.services.realtime.models.channels import (
 from dana.services.realtime.models.clients import Client
 from dana.services.realtime.models.events import LoggedEvent
 
-Send = Callable[[bytes], None]
-Parcel = tuple[bytes, list[Send]]
+Clients = dict[Client, None]
+"""In the order in which they came."""
+Parcel = tuple[bytes, list[Client]]
 """One frame, and where it goes."""
 
-_NOBODY: dict[Client, Send] = {}
+_NOBODY: Clients = {}
 
 
 class Following:
     """The sockets of one organization, by what they follow."""
 
     def __init__(self) -> None:
-        self._clients: dict[Client, Send] = {}
-        self._members: dict[Channel, dict[Client, Send]] = {}
-        self._visitors: dict[UUID, dict[Client, Send]] = {}
+        self._clients: Clients = {}
+        self._members: dict[Channel, Clients] = {}
+        self._visitors: dict[UUID, Clients] = {}
         self._shown = 0  # events that those who follow the whole organization have been sent, so far
 
     def __contains__(self, client: Client) -> bool:
@@ -40,14 +41,14 @@ class Following:
 
     def add(self, client: Client) -> None:
         """Let a client have the events of its channels."""
-        self._clients[client] = client.socket.send
+        self._clients[client] = None
         if isinstance(client.who, Visitor):
             if client.channels:
-                self._visitors.setdefault(client.who.conversation_id, {})[client] = client.socket.send
+                self._visitors.setdefault(client.who.conversation_id, {})[client] = None
             return
         for channel in client.channels:
             for key in _keys(channel):
-                self._members.setdefault(key, {})[client] = client.socket.send
+                self._members.setdefault(key, {})[client] = None
 
     def remove(self, client: Client) -> None:
         """Let it have no more of them."""
@@ -64,18 +65,18 @@ class Following:
         """Return what is to be sent for an event, to each client once; it is counted as sent."""
         parcels: list[Parcel] = []
         if self._members and (frame := event.for_members) is not None:
-            sends = self._members_for(event)
-            if sends:
-                parcels.append((frame, sends))
+            members = self._members_for(event)
+            if members:
+                parcels.append((frame, members))
         if event.key in self._visitors and (frame := event.for_visitor) is not None:
             visitors = self._visitors[event.key]
             _count(visitors, event.cursor)
-            parcels.append((frame, list(visitors.values())))
+            parcels.append((frame, list(visitors)))
         return parcels
 
     def parcel_for_all(self, frame: bytes) -> Parcel:
         """Return a frame for everybody."""
-        return frame, list(self._clients.values())
+        return frame, list(self._clients)
 
     def watching(self, conversation_id: UUID | None, *, with_visitors: bool) -> Iterator[Client]:
         """Return who may see what is fleeting in a conversation; without one, in the organization."""
@@ -102,24 +103,21 @@ class Following:
         """Return the cursor of the last event that a client has been sent, when the feed is at this one."""
         return cursor if ORGANIZATION in client.channels else client.last_sent
 
-    def _members_for(self, event: LoggedEvent) -> list[Send]:
+    def _members_for(self, event: LoggedEvent) -> list[Client]:
         wide = self._members.get(ORGANIZATION, _NOBODY)
-        narrow: dict[Client, Send] = {}
+        narrow: Clients = {}
         if len(self._members) > (1 if wide else 0):
             for channel in event.channels:
                 narrow.update(self._members.get(channel, _NOBODY))
             for client in [client for client in narrow if client in wide]:
                 del narrow[client]
         if event.type in ADMIN_EVENTS:
-            either = (wide | narrow).items()
-            return [
-                send for client, send in either if isinstance(client.who, Member) and is_admin(client.who)
-            ]
+            return [client for client in wide | narrow if _is_admin(client)]
         self._shown += 1
         if not narrow:
-            return list(wide.values())
+            return list(wide)
         _count(narrow, event.cursor)
-        return [*wide.values(), *narrow.values()]
+        return [*wide, *narrow]
 
 
 def frame_for(client: Client, event: LoggedEvent) -> bytes | None:
@@ -143,13 +141,13 @@ def _keys(channel: Channel) -> tuple[Channel, ...]:
     return (channel, SOMEBODYS) if channel.kind == "me" else (channel,)
 
 
-def _count(clients: dict[Client, Send], cursor: int) -> None:
+def _count(clients: Clients, cursor: int) -> None:
     for client in clients:
         client.sent += 1
         client.last_sent = cursor
 
 
-def _drop(clients_of: dict[Any, dict[Client, Send]], key: object, client: Client) -> None:
+def _drop(clients_of: dict[Any, Clients], key: object, client: Client) -> None:
     clients = clients_of.get(key)
     if clients is not None:
         clients.pop(client, None)
