@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -106,6 +107,12 @@ def backup(up: Up, command: str) -> list[dict[str, str]]:
     return [json.loads(printed) for printed in run.stdout.splitlines()]
 
 
+def frames_of(answer: httpx.Response) -> Iterator[dict[str, Any]]:
+    """Read what a stream says, until it ends."""
+    lines = (line for line in answer.iter_lines() if line.startswith("data: "))
+    return (json.loads(line.removeprefix("data: ")) for line in lines)
+
+
 @pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
     with tempfile.TemporaryDirectory(prefix="dana-test-up-") as folder:
@@ -170,6 +177,27 @@ def test_a_restart_replaces_the_process_while_it_goes_on_answering(up: Up) -> No
     os.kill(up.process.pid, signal.SIGUSR1)  # without a request it does nothing
     assert up.is_serving()
     assert list((up.data / "restarts").iterdir()) == []
+
+
+def test_a_stream_flows_through_the_gateway_and_hears_of_a_restart(up: Up) -> None:
+    member = {"authorization": f"Bearer {up.token}"}
+    path = f"{up.url}/api/v1/realtime"
+    token = httpx.post(f"{path}/token", headers=member).json()["token"]
+    assert httpx.get(f"{path}/stream", params={"token": up.token}).status_code in (401, 403)
+    with httpx.stream("GET", f"{path}/stream", params={"token": token}, timeout=30) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        frames = frames_of(answer)
+        assert next(frames)["type"] == "hello"
+        inbox = {"name": "Web", "channel": "web_widget"}
+        httpx.post(f"{up.url}/api/v1/inboxes", json=inbox, headers=member)
+        heard = next(frame for frame in frames if frame["type"] == "event")
+        assert heard["event"]["type"] == "inbox_created"
+        restarting = subprocess.Popen(dana("restart", up.data), stdout=subprocess.DEVNULL)
+        bye = list(frames)[-1]
+        assert (bye["type"], bye["code"]) == ("bye", 1012)
+        assert restarting.wait(60) == 0
+    assert token.split(".")[2] not in (up.data / "logs" / "gateway.log").read_text()
 
 
 def test_a_restart_that_can_not_be_is_one_sentence(up: Up) -> None:
