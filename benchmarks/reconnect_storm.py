@@ -4,7 +4,7 @@
 
 First the node that holds all connections is killed, and another one, idle until then, takes them all; clients
 go there as a gateway would lead them. Then all real-time processes, now two, are killed and started again.
-Events are committed all the time, so that everybody has something to catch up with. Nobody is told when to come
+Events are committed all the time, so that all have something to catch up with. Nobody is told when to come
 back: the worst case, as clients then wait for 0.2 to 0.4 s only. A restart on purpose spreads them.
 """
 
