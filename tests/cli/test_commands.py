@@ -121,17 +121,29 @@ def test_a_file_that_is_no_squad_is_refused_in_one_sentence(settings: Settings, 
     assert "Traceback" not in run.stderr
 
 
-def alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+def alone(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dana", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, check=False
-    )
+    clean = {"PATH": os.environ["PATH"]} | environment
+    return subprocess.run(command, capture_output=True, text=True, env=clean, check=False)
 
 
 def test_running_without_settings_says_what_is_missing() -> None:
     run = alone("run", "all")
     assert run.returncode == 1
     assert run.stderr.strip() == "Set DANA_DATABASE_URL first; `dana up` does that for you."
+
+
+def test_a_transport_that_there_is_not_is_one_sentence(tmp_path: Path) -> None:
+    run = alone(
+        "run",
+        "realtime",
+        DANA_DATA=str(tmp_path),
+        DANA_DATABASE_URL="postgresql://nobody@127.0.0.1:9/none",
+        DANA_REDIS_URL="redis://127.0.0.1:9",
+        DANA_REALTIME_TRANSPORT="pigeons",
+    )
+    assert run.returncode == 1
+    assert run.stderr.strip() == "DANA_REALTIME_TRANSPORT is 'pigeons'; say picows or websockets."
 
 
 def test_running_something_unknown_says_what_there_is() -> None:

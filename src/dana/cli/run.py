@@ -25,6 +25,8 @@ def run(names: list[str]) -> None:
         settings = Settings.from_environment()
     except KeyError as missing:
         fail(f"Set {missing.args[0]} first; `dana up` does that for you.")
+    except ValueError as wrong:
+        fail(str(wrong))
 
     def ready() -> None:
         # What was imported lives for ever: the garbage collector needn't look at it again and again.

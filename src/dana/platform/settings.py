@@ -6,6 +6,8 @@ from pathlib import Path
 
 from dana.platform.secrets import Secrets
 
+REALTIME_TRANSPORTS = ("picows", "websockets")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -24,7 +26,7 @@ class Settings:
     http_port: int = 0
     realtime_host: str = "127.0.0.1"
     realtime_port: int = 0
-    realtime_transport: str = "picows"
+    realtime_transport: str = REALTIME_TRANSPORTS[0]
     """What carries sockets; the other one, `websockets`, is for where picows fails."""
     pool_size: int = 8
     """Connections of one service to one database."""
@@ -49,7 +51,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> "Settings":
-        """Read the environment; raises KeyError naming what must be set."""
+        """Read the environment; raises KeyError naming what must be set, ValueError saying what can't be."""
         env = os.environ
         data_dir = Path(env.get("DANA_DATA", ".dana")).absolute()
         root = Path(__file__).parents[3]
@@ -66,7 +68,7 @@ class Settings:
             http_port=int(env.get("DANA_HTTP_PORT", "0")),
             realtime_host=env.get("DANA_REALTIME_HOST", "127.0.0.1"),
             realtime_port=int(env.get("DANA_REALTIME_PORT", "0")),
-            realtime_transport=env.get("DANA_REALTIME_TRANSPORT", "picows"),
+            realtime_transport=_one_of(REALTIME_TRANSPORTS, "DANA_REALTIME_TRANSPORT"),
             pool_size=int(env.get("DANA_POOL_SIZE", "8")),
             allow_private_providers=env.get("DANA_ALLOW_PRIVATE_PROVIDERS", "true") == "true",
             limits_factor=float(env.get("DANA_LIMITS_FACTOR", "1")),
@@ -76,3 +78,11 @@ class Settings:
             knowledge_url=env.get("DANA_KNOWLEDGE_URL", "").rstrip("/"),
             rabbitmq_url=env.get("DANA_RABBITMQ_URL", ""),
         )
+
+
+def _one_of(choices: tuple[str, ...], name: str) -> str:
+    """Read what has a few possible values; the first is the usual one."""
+    chosen = os.environ.get(name) or choices[0]
+    if chosen not in choices:
+        raise ValueError(f"{name} is {chosen!r}; say {' or '.join(choices)}.")
+    return chosen

@@ -173,7 +173,11 @@ class Machine:
 
     async def _migrate(self) -> None:
         try:
-            await migrate(Settings.from_environment())
+            settings = Settings.from_environment()
+        except ValueError as wrong:
+            raise CannotStartError(str(wrong)) from None
+        try:
+            await migrate(settings)
         except OSError as error:
             raise CannotStartError(
                 f"A shard's server can't be reached: {error}. If it was restored, say where it is now: "
