@@ -170,7 +170,13 @@ class Writer:
         await self.write(message(conversation_id, text, is_private=is_private))
 
 
-def message(conversation_id: ConversationId, text: str = "Hello", *, is_private: bool = False) -> Event:
+def message(
+    conversation_id: ConversationId,
+    text: str = "Hello",
+    *,
+    is_private: bool = False,
+    about: ConversationView | None = None,
+) -> Event:
     """Make the event of a message."""
     view = MessageView(
         id=MessageId(new_id()),
@@ -183,7 +189,7 @@ def message(conversation_id: ConversationId, text: str = "Hello", *, is_private:
         is_private=is_private,
         created_at=datetime.now(UTC),
     )
-    return MessageAppended(conversation=conversation(conversation_id), message=view)
+    return MessageAppended(conversation=about or conversation(conversation_id), message=view)
 
 
 def resolved(conversation_id: ConversationId) -> Event:

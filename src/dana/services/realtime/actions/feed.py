@@ -94,7 +94,7 @@ class Feed:
         self._outgoing.watch(self._began)
         self._arriving: dict[Client, list[Callable[[], None]]] = {}
         self._held: dict[int, LoggedEvent] = {}
-        self._changed: dict[UUID, ChangedMember] = {}
+        self._changed: dict[UUID, tuple[int, ChangedMember]] = {}
         self._patience: asyncio.TimerHandle | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._is_behind = False
@@ -132,8 +132,8 @@ class Feed:
     def expect(self, client: Client) -> None:
         """Note that a client is on its way in, and what of its rights has changed meanwhile."""
         self._arriving[client] = []
-        if (changed := self._changed.get(client.person)) is not None:
-            self.apply(client, changed)
+        if (known := self._changed.get(client.person)) is not None:
+            self.apply(client, known[1])
 
     def add(self, client: Client) -> None:
         """Send to this client from the next event on."""
@@ -172,6 +172,15 @@ class Feed:
     def tell(self, channel: Channel, frame: bytes) -> None:
         """Show who follows a channel something fleeting."""
         self._outgoing.flash(frame, b"", list(self.following.followers(channel)))
+
+    def note(self, cursor: int, changed: ChangedMember) -> None:
+        """Keep what a member's rights are since an event, for who comes with a token from before."""
+        known = self._changed.pop(changed.user_id, None)
+        self._changed[changed.user_id] = (
+            known if known is not None and known[0] > cursor else (cursor, changed)
+        )
+        if len(self._changed) > MAX_CHANGED:
+            del self._changed[next(iter(self._changed))]
 
     def apply(self, client: Client, changed: ChangedMember) -> None:
         """Let a member have the rights that she now has."""
@@ -298,10 +307,7 @@ class Feed:
     def _finished(self, event: LoggedEvent) -> None:
         if (changed := event.changed_member()) is None:
             return
-        self._changed.pop(changed.user_id, None)
-        self._changed[changed.user_id] = changed
-        if len(self._changed) > MAX_CHANGED:
-            del self._changed[next(iter(self._changed))]
+        self.note(event.cursor, changed)
         for client in (*self.following, *self._arriving):
             if client.person == changed.user_id:
                 self.apply(client, changed)

@@ -85,8 +85,9 @@ class Replay:
                 client.last_sent = event.cursor
                 frames += 1
                 sent_bytes += len(frame)
-            changed = event.changed_member()
-            if changed is not None and changed.user_id == client.person:
-                self._changed = changed  # only the last says how it is now
+            if (changed := event.changed_member()) is not None:
+                self._feed.note(event.cursor, changed)
+                if changed.user_id == client.person:
+                    self._changed = changed  # only the last says how it is now
         self._backlog.add(frames, sent_bytes)
         REPLAYED.inc(len(events))

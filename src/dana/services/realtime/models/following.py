@@ -52,8 +52,9 @@ class Following:
 
     def remove(self, client: Client) -> None:
         """Let it have no more of them."""
-        if self._clients.pop(client, None) is None:
+        if client not in self._clients:
             return
+        del self._clients[client]
         if isinstance(client.who, Visitor):
             _drop(self._visitors, client.who.conversation_id, client)
             return
