@@ -21,6 +21,7 @@ import uvloop
 
 from benchmarks.message_path import percentile
 from benchmarks.realtime_cluster import Cluster, cluster
+from benchmarks.rolling_restart import most_within_a_second
 
 EVENTS_PER_SECOND = 20.0
 STEADY_SECONDS = 2.0
@@ -45,13 +46,13 @@ async def _storm(
     began = await begin()
     await together.all_live(connections)
     told = await together.ask("since", began=began)
-    hellos = sorted(at for one in told for at in one["hellos"])
+    hellos = [at for one in told for at in one["hellos"]]
     resumes = [seconds for one in told for seconds in one["resume_seconds"]]
     cut = await _cut(together) - before
     print(f"{dict(cut)}", file=sys.stderr)
     return {
         "seconds_to_all_ready": round(max(at for one in told for at in one["resumed_at"]) - began, 2),
-        "peak_connects_per_second": _most_within_a_second(hellos),
+        "peak_connects_per_second": most_within_a_second(hellos),
         "errors": sum(many for why, many in cut.items() if why != NOBODY) - connections,
         "ready_p50_seconds": round(percentile(resumes, 0.5), 2),
         "ready_p99_seconds": round(percentile(resumes, 0.99), 2),
@@ -80,15 +81,6 @@ async def _all_restart(together: Cluster) -> float:
 
 async def _cut(together: Cluster) -> Counter[str]:
     return sum((Counter(state["cut"]) for state in await together.ask("state")), Counter())
-
-
-def _most_within_a_second(moments: list[float]) -> int:
-    most = first = 0
-    for last, moment in enumerate(moments):
-        while moments[first] < moment - 1:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
 
 
 def main() -> None:

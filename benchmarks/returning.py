@@ -34,7 +34,7 @@ HANDSHAKE_SECONDS = 10.0
 SILENCE_SECONDS = 25.0  # two and a half heartbeats
 TOKEN_SECONDS = 3600.0
 LOOKS_PER_SECOND = 10  # each time at a tenth of the sockets: acknowledge, and look for silence
-OPENING_PER_SECOND = 1_000  # at the beginning, where nothing is measured
+COMING_PER_SECOND = 1_000  # at the beginning, where nothing is measured
 
 _TEXT = WSMsgType.TEXT
 _RESTART = 1012
@@ -91,6 +91,7 @@ class Diary:
 
     attempts: list[float] = field(default_factory=list)
     hellos: list[float] = field(default_factory=list)
+    byes: list[float] = field(default_factory=list)
     resumed: list[tuple[float, float]] = field(default_factory=list)
     """When a socket was live again, and how many seconds after it was cut."""
     cut: Counter[str] = field(default_factory=Counter)
@@ -179,6 +180,7 @@ class Returning(WSListener):
             self._now_live()
         elif said.type == "bye":
             self._bye = said
+            self._diary.byes.append(self._heard_at)
 
     def _now_live(self) -> None:
         if not self.is_live:
@@ -221,13 +223,14 @@ class Flock:
     def __init__(self) -> None:
         self.diary = Diary()
         self.clients: list[Returning] = []
+        self.pause_seconds = 0.0
+        """Between one that comes and the next, at the beginning."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def add(self, client: Returning) -> None:
         """Let a client come, a moment after those before."""
         self.clients.append(client)
-        after_seconds = len(self.clients) / OPENING_PER_SECOND
-        self._tasks.append(asyncio.create_task(client.stay(after_seconds)))
+        self._tasks.append(asyncio.create_task(client.stay(len(self.clients) * self.pause_seconds)))
         if len(self._tasks) == 1:
             self._tasks.append(asyncio.create_task(self._look()))
 
@@ -255,9 +258,16 @@ class Commands:
         self._urls: list[str] = []
 
     async def open(
-        self, urls: Sequence[str], organizations: Sequence[str], each: int, *, is_by_gateway: bool = False
+        self,
+        urls: Sequence[str],
+        organizations: Sequence[str],
+        each: int,
+        *,
+        per_second: float = COMING_PER_SECOND,
+        is_by_gateway: bool = False,
     ) -> int:
         """Let so many clients of each organization come; tokens are asked for at a gateway, or made here."""
+        self._flock.pause_seconds = 1 / per_second
         if is_by_gateway:
             self._gateway = Client(urls[0])
         await self.lead(urls)
@@ -283,6 +293,7 @@ class Commands:
         return {
             "attempts": [at for at in diary.attempts if at >= began],
             "hellos": [at for at in diary.hellos if at >= began],
+            "byes": [at for at in diary.byes if at >= began],
             "resumed_at": [at for at, _ in diary.resumed if at >= began],
             "resume_seconds": [took for at, took in diary.resumed if at >= began],
         }
