@@ -192,6 +192,35 @@ async def test_valkey_dies_in_the_middle(
     server.stop()
 
 
+async def test_a_subscription_that_breaks_is_made_again_and_costs_no_event(
+    node: Node, writer: Writer
+) -> None:
+    listener, conversation_id = await node.join(node.member_token(writer.org_id)), new_conversation()
+    for number in range(120):
+        if number in (30, 60, 90):
+            assert await node.valkey.call("CLIENT", "KILL", "TYPE", "pubsub") >= 1
+        await writer.say(conversation_id, str(number))
+    assert [frame["cursor"] for frame in await listener.events(120)] == list(range(1, 121))
+    assert not await listener.silence()
+
+
+async def test_valkey_forgets_everything_in_the_middle(
+    node: Node, writer: Writer, shards_of: Callable[[str], Shards]
+) -> None:
+    listener, conversation_id = await node.join(node.member_token(writer.org_id)), new_conversation()
+    for number in range(60):
+        await writer.say(conversation_id, str(number))
+        if number == 30:
+            await node.valkey.call("DEL", f"dana:history:{{dana:org:{writer.org_id.hex}}}")
+    assert len(await listener.events(60)) == 60
+    port = free_port()
+    other = Node.make(replace(node.settings, realtime_port=port), shards_of("realtime"), port)
+    await other.start()
+    late = await other.join(node.member_token(writer.org_id), 5)
+    assert [frame["cursor"] for frame in await late.events(55)] == list(range(6, 61))
+    await other.stop()
+
+
 async def test_the_node_restarts_in_the_middle(
     settings: Settings, org: OrgId, shards_of: Callable[[str], Shards]
 ) -> None:

@@ -161,11 +161,10 @@ class Outgoing:
             self._parcels = self._following.parcels(event)
         except Exception:  # nobody can be told of it as it is; what came of it can be fetched
             log.exception("event_unreadable", type=event.type, cursor=event.cursor)
-            self.start_anew(event.cursor, event.position)
-            return
+            self._parcels = [self._following.parcel_for_all(models.resync(event.cursor, event.position))]
+        self._tell_waiters()
         if not self._parcels:
             self._finish()
-        self._tell_waiters()
 
     def _send(self, most: int) -> int:
         frame, clients = self._parcels[-1]

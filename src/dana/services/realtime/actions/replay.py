@@ -1,5 +1,7 @@
 """Bring one client from its own cursor to the feed's, then let it in: nothing missed, nothing twice."""
 
+import msgspec
+import structlog
 from prometheus_client import Counter
 
 from dana.platform.identity import Visitor
@@ -8,6 +10,8 @@ from dana.services.realtime.actions.backlog import Backlog
 from dana.services.realtime.actions.feed import RESYNCS, Feed
 from dana.services.realtime.actions.log import PAGE, EventLog
 from dana.services.realtime.models import ChangedMember, Client, LoggedEvent, frame_for
+
+log = structlog.get_logger(__name__)
 
 MAX_REPLAYED = 2_000  # beyond, fetching the state anew is cheaper for everybody
 
@@ -38,11 +42,10 @@ class Replay:
             events, goal = await self._recall(position)
             if events is None and self._is_worth_it(cursor):
                 events, goal = await self._read(position)
-            if events is None:
+            if events is None or not self._send(events):
                 RESYNCS.inc()
                 socket.send(models.resync(feed.cursor, feed.position))
                 break
-            self._send(events)
             position = goal
             if goal != feed.cursor or len(events) == PAGE:
                 await socket.drained()
@@ -76,7 +79,16 @@ class Replay:
             return None, position
         return events, events[-1].cursor
 
-    def _send(self, events: list[LoggedEvent]) -> None:
+    def _send(self, events: list[LoggedEvent]) -> bool:
+        """Send a page; returns whether all of it could be read."""
+        try:
+            self._send_all(events)
+        except msgspec.ValidationError:
+            log.exception("event_unreadable", organization_id=str(self._feed.org_id))
+            return False
+        return True
+
+    def _send_all(self, events: list[LoggedEvent]) -> None:
         client, frames, sent_bytes = self._client, 0, 0
         for event in events:
             if (frame := frame_for(client, event)) is not None:
