@@ -131,6 +131,8 @@ class PicowsSocket(BufferedSocket):
 class _Listener(WSListener):
     """One connection, as picows tells about it."""
 
+    __slots__ = ("_arrivals", "_client", "_fragments", "_socket", "_wish")
+
     def __init__(self, arrivals: Arrivals, wish: Wish) -> None:
         self._arrivals = arrivals
         self._wish: Wish | None = wish
@@ -139,7 +141,10 @@ class _Listener(WSListener):
         self._fragments = Fragments()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Let it in."""
+        """Let it in, and forget by what it came: picows would keep all of that, with the token."""
+        transport.request.path = b""
+        transport.request.headers.clear()
+        transport.response.headers.clear()
         self._socket = PicowsSocket(transport)
         if (wish := self._wish) is not None:
             self._client = self._arrivals.arrive(self._socket, wish.token, wish.cursor, wish.channels)

@@ -128,6 +128,17 @@ class WebsocketsSocket(BufferedSocket):
 class _Connection(asyncio.Protocol):
     """One connection: the handshake, then frames, then goodbye."""
 
+    __slots__ = (
+        "_client",
+        "_clock",
+        "_fragments",
+        "_loop",
+        "_protocol",
+        "_server",
+        "_socket",
+        "transport",
+    )
+
     def __init__(self, server: WebsocketsServer) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
