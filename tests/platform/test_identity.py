@@ -77,19 +77,23 @@ def claims(**changed: Any) -> dict[str, Any]:
     ],
 )
 def test_a_token_with_wrong_claims_is_refused(keys: Keys, secrets: Secrets, changed: dict[str, Any]) -> None:
+    named = {"kid": keys.jwks("dana")["keys"][0]["kid"]}
+    keys.verify_any(jwt.encode(claims(), secrets.member_key, algorithm="ES256", headers=named))
     with pytest.raises(Unauthenticated):
-        keys.verify_any(jwt.encode(claims(**changed), secrets.member_key, algorithm="ES256"))
+        keys.verify_any(jwt.encode(claims(**changed), secrets.member_key, algorithm="ES256", headers=named))
 
 
 def test_a_token_of_another_key_or_none_is_refused(keys: Keys, secrets: Secrets) -> None:
     stranger = ec.generate_private_key(ec.SECP256R1())
     public = secrets.member_key.public_key().public_numbers().x.to_bytes(32, "big")
+    named = {"kid": keys.jwks("dana")["keys"][0]["kid"]}
     forged = [
-        jwt.encode(claims(), stranger, algorithm="ES256"),
-        jwt.encode(claims(platform="super_admin"), stranger, algorithm="ES256"),
-        jwt.encode(claims(), "", algorithm="none"),
-        jwt.encode(claims(), public, algorithm="HS256"),
-        jwt.encode(claims(), secrets.visitor_key, algorithm="ES256"),
+        jwt.encode(claims(), secrets.member_key, algorithm="ES256"),  # names no key
+        jwt.encode(claims(), stranger, algorithm="ES256", headers=named),
+        jwt.encode(claims(platform="super_admin"), stranger, algorithm="ES256", headers=named),
+        jwt.encode(claims(), "", algorithm="none", headers=named),
+        jwt.encode(claims(), public, algorithm="HS256", headers=named),
+        jwt.encode(claims(), secrets.visitor_key, algorithm="ES256", headers=named),
         "a.b.c",
         "",
         "é",

@@ -101,10 +101,11 @@ class Keys:
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._public_keys = {
+        keys = {
             MEMBER_ISSUER: secrets.member_key.public_key(),
             VISITOR_ISSUER: secrets.visitor_key.public_key(),
         }
+        self._public_keys = {_key_id(key): (issuer, key) for issuer, key in keys.items()}
         self._verified: dict[bytes, Member | Visitor] = {}
 
     def sign_member(self, member: Member, ttl_seconds: float) -> str:
@@ -184,10 +185,10 @@ class Keys:
 
     def _verify(self, token: str, audience: str) -> Member | Visitor:
         try:
-            issuer = str(jwt.decode(token, options={"verify_signature": False}).get("iss"))
+            issuer, key = self._public_keys[jwt.get_unverified_header(token)["kid"]]
             claims = jwt.decode(
                 token,
-                self._public_keys[issuer],
+                key,
                 algorithms=["ES256"],
                 audience=audience,
                 issuer=issuer,
