@@ -24,6 +24,7 @@ import uvloop
 from benchmarks.children import Child, ending, python, start
 from benchmarks.message_path import percentile
 from benchmarks.node import Ground, ground
+from benchmarks.rolling_restart import added
 from dana.contracts.events import InboxChanged
 from dana.contracts.ids import InboxId, OrgId, new_id
 from dana.contracts.views import InboxView
@@ -190,13 +191,9 @@ async def measure(connections: int, rate: float) -> dict[str, Any]:
         "resumes": len(resumes),
         "resume_p50_ms": round(percentile(resumes, 0.5)),
         "resume_p99_ms": round(percentile(resumes, 0.99)),
-        "cut": _added([state["cut"] for state in states]),
+        "cut": added([state["cut"] for state in states]),
+        "heard_bytes": added([state["heard_bytes"] for state in states]),
     }
-
-
-def _added(counts: list[dict[str, int]]) -> dict[str, int]:
-    names = {name for one in counts for name in one}
-    return {name: sum(one.get(name, 0) for one in counts) for name in sorted(names)}
 
 
 def _inbox(number: int) -> InboxView:

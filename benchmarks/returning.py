@@ -97,6 +97,8 @@ class Diary:
     cut: Counter[str] = field(default_factory=Counter)
     """By the close code, or why an attempt failed."""
     resyncs: int = 0
+    heard_bytes: Counter[str] = field(default_factory=Counter)
+    """By the type of frame."""
 
 
 class Returning(WSListener):
@@ -152,7 +154,9 @@ class Returning(WSListener):
         """Take in what the server says."""
         self._heard_at = time.monotonic()
         if frame.msg_type == _TEXT:
-            self._hear(_said.decode(frame.get_payload_as_memoryview()))
+            said = _said.decode(frame.get_payload_as_memoryview())
+            self._diary.heard_bytes[said.type] += frame.payload_size
+            self._hear(said)
         elif frame.msg_type == WSMsgType.CLOSE:
             self._code = str(int(cast("int", frame.get_close_code())))
             transport.send_close(frame.get_close_code())
@@ -285,6 +289,7 @@ class Commands:
         return {
             "live": sum(client.is_live for client in self._flock.clients),
             "cut": dict(self._flock.diary.cut),
+            "heard_bytes": dict(self._flock.diary.heard_bytes),
         }
 
     async def since(self, began: float) -> dict[str, list[float]]:

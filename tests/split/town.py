@@ -51,8 +51,8 @@ class Split:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def restart(self) -> list[dict[str, str]]:
-        command = [sys.executable, "-m", "dana", "restart", "--data", str(self.data)]
+    def restart(self, *services: str) -> list[dict[str, str]]:
+        command = [sys.executable, "-m", "dana", "restart", *services, "--data", str(self.data)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
         return [msgspec.json.decode(line) for line in run.stdout.splitlines()]
