@@ -82,6 +82,8 @@ class Stream:
 
     answer: httpx.Response
     frames: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    lists: list[dict[str, Any]] = field(default_factory=list)
+    """Who was there; apart from all else, as it comes when it comes."""
     ids: list[str] = field(default_factory=list)
     retry_ms: int | None = None
     has_ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,12 +104,13 @@ class Stream:
         self.ids += [said.decode() for name, said in fields if name == b"id"]
         self.retry_ms = next((int(said) for name, said in fields if name == b"retry"), self.retry_ms)
         if data := b"\n".join(said for name, said in fields if name == b"data"):
-            self.frames.put_nowait(msgspec.json.decode(data))
+            frame = msgspec.json.decode(data)
+            self.lists.append(frame) if frame["type"] == "presence" else self.frames.put_nowait(frame)
 
     async def next(self) -> dict[str, Any]:
         """Return the next frame that is not a heartbeat."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (frame := await self.frames.get())["type"] in ("heartbeat", "presence"):
+            while (frame := await self.frames.get())["type"] == "heartbeat":
                 pass
         return frame
 

@@ -122,6 +122,18 @@ async def test_who_leaves_is_forgotten(process: Process, org: OrgId) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_how_long_somebody_stays_is_not_how_long_we_take(process: Process, org: OrgId) -> None:
+    async with process.live(member(org)):
+        await asyncio.sleep(0.3)
+    name = f'dana_http_request_seconds_sum{{method="GET",route="{PATH}/stream",status="200"}} '
+    async with asyncio.timeout(10):
+        while name not in (told := (await process.http.get("/metrics")).text):
+            await asyncio.sleep(0.02)
+    many = name.replace("_sum", "_count")
+    took, answers = (float(told.partition(what)[2].split("\n")[0]) for what in (name, many))
+    assert took / answers < 0.3
+
+
 async def test_one_person_has_only_so_many(process: Process, org: OrgId) -> None:
     ana = member(org)
     token = await process.token(ana)

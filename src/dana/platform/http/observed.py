@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from uuid import uuid4
 
 import structlog
@@ -38,11 +39,14 @@ class Observed:
         known = _seen(scope["method"], headers.get(HEADER.encode()))
         positions.seen.set(known)
         status = 500
+        answered: float | None = None
 
         async def send_observed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if _is_stream(message["headers"]):
+                    answered = time.perf_counter()
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
@@ -56,7 +60,7 @@ class Observed:
         try:
             await self._app(scope, receive, send_observed)
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            self._record(scope, status, (answered or time.perf_counter()) - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope.get("path_template") or "other")
@@ -77,6 +81,11 @@ def _seen(method: str, header: bytes | None) -> Seen:
     position = Position.parse(text)
     carries_positions = position is not None or text == ANYTHING
     return Seen(position, may_lag=carries_positions and method in ("GET", "HEAD"))
+
+
+def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether the answer goes on for as long as the client likes, which says nothing about us."""
+    return any(name == b"content-type" and said.startswith(b"text/event-stream") for name, said in headers)
 
 
 def _matching(pattern: re.Pattern[str], value: bytes | None) -> str | None:
