@@ -5,7 +5,7 @@
 First the node that holds all connections is killed, and another one, idle until then, takes them all; clients
 go there as a gateway would lead them. Then all real-time processes, now two, are killed and started again.
 Events are committed all the time, so that all have something to catch up with. Nobody is told when to come
-back: the worst case, as clients then wait for 0.2 to 0.4 s only. A restart on purpose spreads them.
+back: the worst case, as clients then wait for less than a second. A restart on purpose spreads them.
 """
 
 import argparse

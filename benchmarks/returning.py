@@ -1,4 +1,4 @@
-"""Sockets that come back as the console's do, and check every event: none missed, none twice, all in order.
+"""Sockets that come back as clients should, and check every event: none missed, none twice, all in order.
 
 cut ─► wait (jitter, or what the server said) ─► a new token ─► connect with the cursor ─► replay ─► live
 As a process of its own (`python -m benchmarks.returning`) it is told what to do by lines of JSON.
@@ -27,8 +27,7 @@ from dana.contracts.views import Role
 from dana.platform.identity import Keys, Member
 from dana.platform.secrets import Secrets
 
-FIRST_SECONDS, LONGEST_SECONDS = 0.4, 15.0  # the pauses of web/src/platform/realtime/backoff.ts
-RESTART_SECONDS = 0.5  # for a "restarting" without a time of its own
+FIRST_SECONDS, LONGEST_SECONDS = 1.0, 30.0  # as docs/reference/realtime.md asks of clients: with full jitter
 STABLE_SECONDS = 5.0
 HANDSHAKE_SECONDS = 10.0
 SILENCE_SECONDS = 25.0  # two and a half heartbeats
@@ -37,7 +36,6 @@ LOOKS_PER_SECOND = 10  # each time at a tenth of the sockets: acknowledge, and l
 COMING_PER_SECOND = 1_000  # at the beginning, where nothing is measured
 
 _TEXT = WSMsgType.TEXT
-_RESTART = 1012
 
 
 class _Said(msgspec.Struct):
@@ -212,12 +210,10 @@ class Returning(WSListener):
             self._attempt = 0
         self._attempt += 1
         ceiling: float = min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** min(self._attempt - 1, 10))
-        usual = ceiling * random.uniform(0.5, 1)
+        usual = random.uniform(0, ceiling)
         if self._bye is not None and self._bye.retry_ms is not None:
             told = self._bye.retry_ms / 1000
             return told if self._attempt == 1 else max(told, usual)
-        if self._attempt == 1 and self._code == str(_RESTART):
-            return random.uniform(0, RESTART_SECONDS)
         return usual
 
 
