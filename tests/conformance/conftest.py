@@ -10,6 +10,7 @@ import pytest
 from dana.platform.broker import binding as binding_module
 from dana.platform.bus import Binding, pace
 from dana.platform.local.postgres import start_postgres
+from dana.platform.local.programs import spawn, wait_until_ready
 from dana.platform.local.rabbitmq import RabbitMQ, start_rabbitmq
 from dana.platform.migrations import migrate
 from dana.platform.settings import Settings
@@ -37,22 +38,50 @@ def broker(binding_name: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     running.stop()
 
 
+class Server:
+    """The installation's PostgreSQL, which can crash and come back at the same address."""
+
+    def __init__(self, home: Path) -> None:
+        self._log = home / "postgres.log"
+        self._running = start_postgres(home)
+        self.dsn = self._running.dsn
+
+    def kill(self) -> None:
+        """Kill it as a crash would."""
+        self._running.kill()
+
+    def start(self) -> None:
+        """Start it again with what it has."""
+        program = self._running.program
+        with self._log.open("ab") as output:
+            self._running = replace(self._running, process=spawn(program, output))
+        wait_until_ready(program, self._running.process, self._log)
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self._running.stop()
+
+
 @pytest.fixture(scope="session")
-async def settings(servers: Settings, binding_name: str, broker: RabbitMQ | None) -> AsyncIterator[Settings]:
-    """An installation whose events go through this binding."""
+def server(binding_name: str) -> Iterator[Server]:
+    """A PostgreSQL for this binding alone."""
     # Not pytest's folder: whichever run of pytest begins next closes that to PostgreSQL's account.
     with tempfile.TemporaryDirectory(prefix=f"dana-conformance-{binding_name}-") as folder:
         home = Path(folder)
-        home.chmod(0o755)  # noqa: ASYNC240 - nothing else runs here
-        server = start_postgres(home / "postgres")
-        try:
-            own = replace(servers, database_url=server.dsn, rabbitmq_url=broker.url if broker else "")
-            own = replace(own, pool_size=5)  # some tests have two dozen workers, the server 300 connections
-            await migrate(own)
-            await days.furnish(own)
-            yield own
-        finally:
-            server.stop()
+        home.chmod(0o755)
+        running = Server(home / "postgres")
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+async def settings(servers: Settings, server: Server, broker: RabbitMQ | None) -> Settings:
+    """An installation whose events go through this binding."""
+    own = replace(servers, database_url=server.dsn, rabbitmq_url=broker.url if broker else "")
+    own = replace(own, pool_size=5)  # some tests have two dozen workers, the server 300 connections
+    await migrate(own)
+    await days.furnish(own)
+    return own
 
 
 @pytest.fixture

@@ -37,8 +37,6 @@ create table conformance.effects (
 create table conformance.inbox (
   org_id uuid not null default platform.current_org(), consumer_group text not null, cursor bigint not null,
   primary key (org_id, consumer_group, cursor));
-create table conformance.firings (
-  org_id uuid not null default gen_random_uuid() primary key);
 grant usage on schema conformance to dana_service;
 grant select, insert, update, delete on all tables in schema conformance to dana_service"""
 _EFFECT = """

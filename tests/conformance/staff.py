@@ -67,9 +67,13 @@ class Staff:
         """Start a worker; returns when it consumes."""
         return await self._start("worker", *(groups or GROUPS))
 
-    async def hire_timekeeper(self) -> Hand:
-        """Start a scheduler; returns when it waits."""
-        return await self._start("timekeeper")
+    async def hire_clerk(self) -> Hand:
+        """Start a worker for long jobs; returns when it consumes."""
+        return await self._start("clerk")
+
+    async def hire_timekeeper(self, book: Path, run_seconds: float = 0.15) -> Hand:
+        """Start a scheduler whose runs take so long, and are written down; returns when it waits."""
+        return await self._start("timekeeper", str(book), str(run_seconds))
 
     async def hire_relay(self, moment: str) -> Hand:
         """Start a relay that will stand still `before` or `after` it publishes, or publish `late`."""

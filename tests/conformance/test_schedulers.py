@@ -1,62 +1,28 @@
-"""Two schedulers in processes of their own: each occurrence fires once, whoever dies."""
+"""Two schedulers in processes of their own: each occurrence fires once, whoever dies, be it the database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from pathlib import Path
 
-import asyncpg
 import pytest
 
-from dana.platform.database import address
-from dana.platform.servers import CATALOG
 from dana.platform.settings import Settings
+from tests.conformance.clock import Clock
+from tests.conformance.conftest import Server
 from tests.conformance.staff import Staff
-from tests.conformance.timekeeper import NAME
+from tests.conformance.timekeeper import LEASE_SECONDS
 
-
-class Clock:
-    """What the installation's schedule says, and how often the job has run."""
-
-    def __init__(self, catalog: asyncpg.Connection, shard: asyncpg.Connection) -> None:
-        self._catalog = catalog
-        self._shard = shard
-
-    async def strike(self) -> None:
-        """Let the next occurrence be now."""
-        async with asyncio.timeout(20):
-            while (
-                await self._catalog.execute(
-                    "update platform.schedules set due_at = clock_timestamp()"
-                    " where name = $1 and running_until is null",
-                    f"conformance.{NAME}",
-                )
-                == "UPDATE 0"
-            ):
-                await asyncio.sleep(0.02)
-
-    async def runs(self, count: int) -> None:
-        """Wait until the job has run so often; and see that it doesn't run once more."""
-        async with asyncio.timeout(30):
-            while await self._count() < count:
-                await asyncio.sleep(0.02)
-        await asyncio.sleep(0.3)
-        assert await self._count() == count
-
-    async def _count(self) -> int:
-        return int(await self._shard.fetchval("select count(*) from conformance.firings"))
+AFTER_THE_LEASE_SECONDS = LEASE_SECONDS + 0.5
+WITHOUT_BROKER = pytest.mark.parametrize("binding_name", ["postgresql"], indirect=True, scope="session")
+"""A crash of the database costs seconds, and schedules know of no broker."""
 
 
 @pytest.fixture
-async def clock(settings: Settings) -> AsyncIterator[Clock]:
-    catalog = await asyncpg.connect(address(settings.database_url, database=CATALOG))
-    shard = await asyncpg.connect(address(settings.database_url, database="dana_shard1"))
-    await shard.execute("truncate conformance.firings")
-    yield Clock(catalog, shard)
-    await catalog.close()
-    await shard.close()
+def clock(settings: Settings, tmp_path: Path) -> Clock:
+    return Clock(settings, tmp_path / "book")
 
 
 async def test_two_schedulers_fire_each_occurrence_once(staff: Staff, clock: Clock) -> None:
-    await asyncio.gather(staff.hire_timekeeper(), staff.hire_timekeeper())
+    await asyncio.gather(staff.hire_timekeeper(clock.book), staff.hire_timekeeper(clock.book))
     for n in range(1, 11):
         await clock.strike()
         await clock.runs(n)
@@ -65,10 +31,44 @@ async def test_two_schedulers_fire_each_occurrence_once(staff: Staff, clock: Clo
 async def test_a_scheduler_that_is_killed_at_work_is_replaced_by_the_other(
     staff: Staff, clock: Clock
 ) -> None:
-    victim = await staff.hire_timekeeper()
+    victim = await staff.hire_timekeeper(clock.book)
     await clock.strike()
     await victim.killed_at_work()
-    await staff.hire_timekeeper()
+    await staff.hire_timekeeper(clock.book)
     await clock.runs(1)
+    await clock.strike()
+    await clock.runs(2)
+
+
+@WITHOUT_BROKER
+async def test_schedulers_go_on_by_themselves_after_the_database_crashed(
+    staff: Staff, clock: Clock, server: Server
+) -> None:
+    await asyncio.gather(staff.hire_timekeeper(clock.book), staff.hire_timekeeper(clock.book))
+    await clock.strike()
+    await clock.runs(1)
+    await clock.strike(seconds_later=0.5)  # the server is away at that moment
+    await asyncio.to_thread(server.kill)
+    await asyncio.sleep(0.6)
+    await asyncio.to_thread(server.start)
+    await clock.runs(2)
+    await clock.strike()
+    await clock.runs(3)
+
+
+@WITHOUT_BROKER
+async def test_a_run_that_ends_while_the_database_is_away_is_not_repeated(
+    staff: Staff, clock: Clock, server: Server
+) -> None:
+    one, other = await asyncio.gather(*(staff.hire_timekeeper(clock.book, 0.4) for _ in range(2)))
+    await clock.strike()
+    await asyncio.wait(
+        [asyncio.create_task(hand.says("begun")) for hand in (one, other)],
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    await asyncio.to_thread(server.kill)
+    await clock.runs(1)
+    await asyncio.to_thread(server.start)
+    await clock.runs(1, quiet_seconds=AFTER_THE_LEASE_SECONDS)
     await clock.strike()
     await clock.runs(2)

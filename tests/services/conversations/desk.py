@@ -3,8 +3,8 @@
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from dana.contracts.ids import ConversationId, OrgId, UserId
-from dana.contracts.views import ConversationView, InboxView, MessageView
+from dana.contracts.ids import ConversationId, InboxId, OrgId, UserId, new_id
+from dana.contracts.views import ConversationView, InboxView, MemberView, MessageView, Role
 from dana.platform.database import Tx
 from dana.platform.identity import SYSTEM, Actor
 from dana.platform.shards import Shards
@@ -65,6 +65,20 @@ class Desk:
     async def counts(self) -> Counts:
         async with self.read() as tx:
             return await actions.count(tx)
+
+
+async def furnish(shards: Shards, org_id: OrgId) -> Desk:
+    """Furnish an organization."""
+    ana, bob = (Agent(UserId(new_id()), name) for name in ("Ana", "Bob"))
+    inbox_id, key = InboxId(new_id()), actions.new_public_key()
+    await shards.catalog.publish_route(key, org_id, inbox_id)
+    async with shards.tx(org_id, SYSTEM) as tx:
+        for agent in (ana, bob):
+            email = f"{agent.name.lower()}@example.org"
+            member = MemberView(user_id=agent.id, name=agent.name, email=email, role=Role.AGENT)
+            await actions.remember_member(tx, member)
+        inbox = await actions.create_inbox(tx, inbox_id, key, "Shop", "Hello!", is_assistant_enabled=True)
+    return Desk(org_id, shards, inbox, ana, bob)
 
 
 def customer(view: ConversationView) -> Actor:
