@@ -4,7 +4,8 @@
                                                                           └─ failed, or cut: once more
 
 What was missed, because nobody was there, runs once, late. A run that failed, or whose process was killed, is
-repeated; a job must bear that, as it must bear being cut.
+repeated; a job must bear that, as it must bear being cut. One that ended while the catalog was away is not,
+unless the catalog is away for longer than the lease.
 """
 
 import asyncio
@@ -176,10 +177,21 @@ class Scheduler:
             log.warning("job_failed", job=name, exc_info=error)
             await self._ask(_FAIL, name, token, timedelta(seconds=RETRY_SECONDS))
         else:
-            await self._ask(_END, name, token)
+            await self._end(name, token)
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+    async def _end(self, name: str, token: UUID) -> None:
+        """Say that a run has ended, as soon as the catalog hears it: what isn't said would be repeated."""
+        while True:
+            try:
+                await self._ask(_END, name, token)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with the catalog, it is tried again
+                self._note_away(name, error)
+                await asyncio.sleep(AWAY_SECONDS)
+            else:
+                return
 
     async def _keep(self, name: str, running: asyncio.Future[None], token: UUID) -> None:
         """Renew the lease until the run ends; raises CutError when that fails for so long that it ends."""
