@@ -5,7 +5,7 @@ One channel for each organization carries four sorts of messages, told apart by 
   E  events:    8 bytes first cursor, then a JSON array of the events
   P  a poke:    8 bytes newest cursor; the events were too big to carry, read them from the log
   X  fleeting:  1 byte audience, 8 bytes origin, 16 bytes conversation, then the frame for the clients
-  C  changed:   the name of a channel of sockets in which somebody has come or gone; read again who is there
+  C  changed:   channels of sockets, with commas, in which somebody has come or gone; read who is there
 
 The newest messages with events are also kept there for a while, for nodes that come to an organization later.
 

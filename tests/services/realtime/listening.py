@@ -27,12 +27,15 @@ class Ear(WSListener):
 
     def __init__(self) -> None:
         self.frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.lists: list[dict[str, Any]] = []
+        """Who was there; apart from all else, as it comes when it comes."""
         self.code: int | None = None
         self.closed = asyncio.Event()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.TEXT:
-            self.frames.put_nowait(msgspec.json.decode(frame.get_payload_as_bytes()))
+            said = msgspec.json.decode(frame.get_payload_as_bytes())
+            self.lists.append(said) if said["type"] == "presence" else self.frames.put_nowait(said)
         elif frame.msg_type == WSMsgType.CLOSE:
             self.code = int(cast("int", frame.get_close_code()))
             transport.send_close(frame.get_close_code())

@@ -21,7 +21,7 @@ from dana.services.realtime.actions.backlog import Backlog
 from dana.services.realtime.actions.log import EventLog, Newest
 from dana.services.realtime.actions.memory import Memory
 from dana.services.realtime.actions.outgoing import Outgoing
-from dana.services.realtime.actions.rounds import Rounds
+from dana.services.realtime.actions.rounds import Rounds, Sender
 from dana.services.realtime.models import (
     ORGANIZATION,
     ChangedMember,
@@ -87,6 +87,7 @@ class Feed:
         self.following = Following()
         self._log = ties.log
         self._fanout = ties.fanout
+        self._rounds = ties.rounds
         self.memory = Memory(org_id, ties.log, ties.fanout)
         self._watcher = ties.watcher
         self._end = ties.end
@@ -169,9 +170,9 @@ class Feed:
 
         self._when_in(client, act)
 
-    def tell(self, channel: Channel, frame: bytes) -> None:
-        """Show who follows a channel something fleeting."""
-        self._outgoing.flash(frame, b"", list(self.following.followers(channel)))
+    def flash(self, sender: Sender) -> None:
+        """Let somebody with fleeting frames for these sockets have its turn."""
+        self._rounds.flash(sender)
 
     def note(self, cursor: int, changed: ChangedMember) -> None:
         """Keep what a member's rights are since an event, for who comes with a token from before."""

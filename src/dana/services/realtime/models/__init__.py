@@ -20,6 +20,7 @@ from dana.services.realtime.models.frames import (
     bye,
     heartbeat,
     hello,
+    leave_and_return,
     refused,
     renewed,
     resync,
@@ -28,6 +29,7 @@ from dana.services.realtime.models.frames import (
     unsubscribed,
 )
 from dana.services.realtime.models.history import believed
+from dana.services.realtime.models.presence import MAX_PEOPLE, People, add_people, presence, present
 from dana.services.realtime.models.said import (
     Ack,
     Renew,
@@ -43,6 +45,7 @@ from dana.services.realtime.models.said import (
 __all__ = [
     "HEARTBEAT_SECONDS",
     "MAX_CHANNELS",
+    "MAX_PEOPLE",
     "MAX_UNACKED",
     "ORGANIZATION",
     "RETURNS_PER_SECOND",
@@ -54,6 +57,7 @@ __all__ = [
     "Following",
     "LoggedEvent",
     "Parcel",
+    "People",
     "RefusedError",
     "Renew",
     "Said",
@@ -62,6 +66,7 @@ __all__ = [
     "Subscribe",
     "Typing",
     "Unsubscribe",
+    "add_people",
     "believed",
     "bye",
     "channel_for",
@@ -69,11 +74,14 @@ __all__ = [
     "frame_for",
     "heartbeat",
     "hello",
+    "leave_and_return",
     "may_follow",
     "may_see",
     "parse_channel",
     "parse_cursor",
     "parse_frame",
+    "presence",
+    "present",
     "refused",
     "renewed",
     "resync",

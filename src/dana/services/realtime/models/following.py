@@ -90,12 +90,6 @@ class Following:
             if with_visitors:
                 yield from self._visitors.get(conversation_id, _NOBODY)
 
-    def followers(self, channel: Channel) -> Iterator[Client]:
-        """Return who follows a channel, visitors too."""
-        yield from self._members.get(channel, _NOBODY)
-        if channel.kind == "conversation" and channel.id is not None:
-            yield from self._visitors.get(channel.id, _NOBODY)
-
     def sent_to(self, client: Client) -> int:
         """Return how many events a client has been sent so far."""
         return self._shown if ORGANIZATION in client.channels else client.sent
