@@ -50,6 +50,8 @@ export class Connection {
   private isLive = false;
   private isAsking = false;
   private attempt = 0;
+  /** The greatest cursor of this connection; what was fetched may be later than what was sent. */
+  private heardCursor = 0;
   private quietMs = HELLO_WITHIN_MS;
   private retryTimer: Timer;
   private silenceTimer: Timer;
@@ -103,6 +105,7 @@ export class Connection {
       return this.lose(CODE_CUT, afterMs);
     }
     this.quietMs = HELLO_WITHIN_MS;
+    this.heardCursor = this.options.cursor();
     this.line = this.options.open(this.options.choice.kind(), answer.value.token, {
       heard: (text) => round === this.round && this.receive(text),
       ended: (code) => round === this.round && this.end(code),
@@ -117,6 +120,7 @@ export class Connection {
     if (frame === null) return;
     if (frame.type === "bye") return this.lose(frame.code, frame.retry_ms);
     if (frame.type === "renewed") this.renewLater(frame.valid_seconds);
+    if ("cursor" in frame) this.heardCursor = Math.max(this.heardCursor, frame.cursor);
     this.options.onFrame(frame);
     if (frame.type === "heartbeat") this.acknowledge();
     else if (frame.type === "event") this.ackTimer ??= setTimeout(() => this.acknowledge(), ACK_EVERY_MS);
@@ -135,7 +139,7 @@ export class Connection {
   private acknowledge(): void {
     clearTimeout(this.ackTimer);
     this.ackTimer = undefined;
-    this.line?.say({ type: "ack", cursor: this.options.cursor() });
+    this.line?.say({ type: "ack", cursor: Math.min(this.options.cursor(), this.heardCursor) });
   }
 
   private renewLater(validSeconds: number): void {

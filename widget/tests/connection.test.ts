@@ -110,6 +110,14 @@ it("says how far it is: once a second, and with each heartbeat", async () => {
   expect(Wire.last.sent).toEqual([{ type: "ack", cursor: 9 }, { type: "ack", cursor: 12 }]);
 });
 
+it("acknowledges only what was sent, though more was fetched", async () => {
+  Wire.last.hello();
+  Wire.last.says(appended(8, message(1, "agent")));
+  cursor = 11;
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(Wire.last.sent).toEqual([{ type: "ack", cursor: 8 }]);
+});
+
 it("renews its token in the last quarter of its time, however often that fails", async () => {
   Wire.last.says({ type: "hello", cursor: 0, heartbeat_seconds: 10, valid_seconds: 20 });
   answer = later;
