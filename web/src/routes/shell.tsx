@@ -1,21 +1,16 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Outlet, useLoaderData } from "@tanstack/react-router";
 import { useEffect } from "react";
-import { applyEvent as applyConversations, countsQuery, resumeOutbox } from "@/features/conversations";
-import { applyEvent as applyInboxes } from "@/features/inboxes";
-import { applyEvent as applyJobs } from "@/features/jobs";
-import { applyEvent as applyKnowledge } from "@/features/knowledge";
+import { countsQuery, resumeOutbox } from "@/features/conversations";
 import { leave } from "@/features/session";
-import { applyEvent as applyTeam } from "@/features/team";
 import { useLinkState, useLiveCache } from "@/platform/realtime/live";
 import { followTabs } from "@/platform/session/refresh";
 import { session } from "@/platform/session/session";
 import { useStore } from "@/platform/store";
 import { LinkBanner } from "./link-banner";
 import { Navigation } from "./navigation";
+import { REDUCERS } from "./reducers";
 import styles from "./shell.module.css";
-
-const REDUCERS = [applyConversations, applyKnowledge, applyInboxes, applyTeam, applyJobs] as const;
 
 /** What every page of a signed-in person stands in. Nothing below runs without a session. */
 export function Shell() {

@@ -1,7 +1,9 @@
-import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+import type { QueryClient } from "@tanstack/react-query";
 import type { Conversation, Message } from "@/platform/api/types";
+import { insert, without } from "@/platform/pages";
 import { invalidateSoon, newer } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
+import { compareTimes } from "@/platform/times";
 import { type ConversationPages, type Filter, type Hit, type HitPages, keys, type MessagePages } from "./queries";
 
 /** Bring lists, the open conversation and its messages up to date with an event. */
@@ -54,15 +56,8 @@ export function putMessage(cache: QueryClient, message: Message): void {
 export function placeInList(pages: ConversationPages, filter: Filter, conversation: Conversation): ConversationPages {
   const known = pages.pages.flatMap((page) => page.items).find(({ id }) => id === conversation.id);
   if (known && known.version >= conversation.version) return pages;
-  const rest = pages.pages.map((page) => ({ ...page, items: page.items.filter(({ id }) => id !== conversation.id) }));
-  if (!matches(filter, conversation)) return known ? { ...pages, pages: rest } : pages;
-  const last = rest.length - 1;
-  const at = rest.findIndex(
-    (page, index) => page.items.some((item) => isBefore(conversation, item)) || (index === last && !page.next_cursor),
-  );
-  // Older than all that is loaded, and more exists on the server: it comes with its own page.
-  if (at < 0) return known ? { ...pages, pages: rest } : pages;
-  return { ...pages, pages: rest.map((page, index) => (index === at ? { ...page, items: insert(page.items, conversation) } : page)) };
+  const rest = without(pages, ({ id }) => id === conversation.id);
+  return matches(filter, conversation) ? insert(rest, conversation, isBefore) : rest;
 }
 
 /** Show a conversation as it is now wherever it was found: pure. What matched stays as it was found. */
@@ -83,22 +78,9 @@ export function appendMessage(pages: MessagePages, message: Message): MessagePag
   return { ...pages, pages: [{ ...newest, items: [...newest.items, message] }, ...older] };
 }
 
-function without<P extends { items: unknown[] }>(
-  pages: InfiniteData<P, string | undefined>,
-  isGone: (item: P["items"][number]) => boolean,
-): InfiniteData<P, string | undefined> {
-  if (!pages.pages.some((page) => page.items.some(isGone))) return pages;
-  return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: page.items.filter((item) => !isGone(item)) })) };
-}
-
-function insert(items: readonly Conversation[], conversation: Conversation): Conversation[] {
-  const at = items.findIndex((item) => isBefore(conversation, item));
-  return at < 0 ? [...items, conversation] : [...items.slice(0, at), conversation, ...items.slice(at)];
-}
-
 function isBefore(one: Conversation, other: Conversation): boolean {
-  const [a, b] = [Date.parse(one.last_activity_at), Date.parse(other.last_activity_at)];
-  return a === b ? one.id > other.id : a > b;
+  const order = compareTimes(one.last_activity_at, other.last_activity_at);
+  return order === 0 ? one.id > other.id : order > 0;
 }
 
 function matches(filter: Filter, conversation: Conversation): boolean {

@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, type InfiniteData, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/platform/api/client";
 import type { Conversation, ConversationHit, Message, Status } from "@/platform/api/types";
+import { type Page, withEnd } from "@/platform/pages";
 
 /** Which conversations a list shows. */
 export interface Filter {
@@ -9,9 +10,7 @@ export interface Filter {
   inboxId?: string;
 }
 
-export interface ConversationPage {
-  items: Conversation[];
-  next_cursor: string | null;
+export interface ConversationPage extends Page<Conversation> {
   org_cursor: number;
 }
 
@@ -55,21 +54,16 @@ export const keys = {
 export function listQuery(filter: Filter) {
   return infiniteQueryOptions({
     queryKey: keys.list(filter),
-    queryFn: ({ pageParam, signal }): Promise<ConversationPage> =>
-      unwrap(
-        api.GET("/api/v1/conversations", {
-          params: {
-            query: {
-              status: filter.status,
-              assignee_id: filter.assigneeId,
-              inbox_id: filter.inboxId,
-              limit: CONVERSATIONS_A_PAGE,
-              cursor: pageParam,
-            },
-          },
-          signal,
-        }),
-      ),
+    queryFn: async ({ pageParam, signal }): Promise<ConversationPage> => {
+      const query = {
+        status: filter.status,
+        assignee_id: filter.assigneeId,
+        inbox_id: filter.inboxId,
+        limit: CONVERSATIONS_A_PAGE,
+        cursor: pageParam,
+      };
+      return withEnd(await unwrap(api.GET("/api/v1/conversations", { params: { query }, signal })));
+    },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });

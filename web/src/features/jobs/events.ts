@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import type { Job } from "@/platform/api/types";
+import { insert } from "@/platform/pages";
 import { newer } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
 import { type JobPages, keys } from "./queries";
@@ -20,13 +21,10 @@ export function placeJob(pages: JobPages, job: Job): JobPages {
     const renew = (item: Job) => (item.id === job.id ? newer(item, job) : item);
     return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: page.items.map(renew) })) };
   }
-  const at = pages.pages.findIndex((page) => page.items.some(({ id }) => id < job.id) || !page.next_cursor);
-  if (at < 0) return pages; // older than all that is loaded: it comes with its own page
-  return { ...pages, pages: pages.pages.map((page, index) => (index === at ? { ...page, items: insert(page.items, job) } : page)) };
+  return insert(pages, job, isBefore);
 }
 
 /** Ids are made in the order of time. */
-function insert(items: readonly Job[], job: Job): Job[] {
-  const at = items.findIndex(({ id }) => id < job.id);
-  return at < 0 ? [...items, job] : items.toSpliced(at, 0, job);
+function isBefore(one: Job, other: Job): boolean {
+  return one.id > other.id;
 }

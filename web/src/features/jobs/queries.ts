@@ -1,13 +1,9 @@
-import { infiniteQueryOptions, type InfiniteData } from "@tanstack/react-query";
+import { infiniteQueryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/platform/api/client";
 import type { Job } from "@/platform/api/types";
+import { type Page, type Pages, withEnd } from "@/platform/pages";
 
-export interface JobPage {
-  items: Job[];
-  next_cursor: string | null;
-}
-
-export type JobPages = InfiniteData<JobPage, string | undefined>;
+export type JobPages = Pages<Page<Job>>;
 
 const JOBS_A_PAGE = 30;
 const PROBLEMS_A_PAGE = 100;
@@ -20,8 +16,8 @@ export const keys = {
 export function jobsQuery() {
   return infiniteQueryOptions({
     queryKey: keys.jobs,
-    queryFn: ({ pageParam, signal }): Promise<JobPage> =>
-      unwrap(api.GET("/api/v1/jobs", { params: { query: { limit: JOBS_A_PAGE, cursor: pageParam } }, signal })),
+    queryFn: async ({ pageParam, signal }): Promise<Page<Job>> =>
+      withEnd(await unwrap(api.GET("/api/v1/jobs", { params: { query: { limit: JOBS_A_PAGE, cursor: pageParam } }, signal }))),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });

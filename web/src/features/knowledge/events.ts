@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import type { Document } from "@/platform/api/types";
+import { insert, without } from "@/platform/pages";
 import { invalidateSoon, newer } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
 import { type DocumentPages, keys } from "./queries";
@@ -22,12 +23,12 @@ export function putDocument(cache: QueryClient, document: Document): void {
 }
 
 export function dropDocument(cache: QueryClient, id: string): void {
-  cache.setQueryData<DocumentPages>(keys.documents, (pages) => pages && withoutDocument(pages, id));
+  cache.setQueryData<DocumentPages>(keys.documents, (pages) => pages && without(pages, (one) => one.id === id));
   cache.removeQueries({ queryKey: keys.passages(id) });
   invalidateSoon(cache, keys.searches);
 }
 
-/** Replace a document by its newer version, or put a new one at the top: pure. */
+/** Replace a document by its newer version, or put a new one where it belongs, newest first: pure. */
 export function placeDocument(pages: DocumentPages, document: Document): DocumentPages {
   const isKnown = pages.pages.some((page) => page.items.some(({ id }) => id === document.id));
   if (isKnown) {
@@ -39,18 +40,10 @@ export function placeDocument(pages: DocumentPages, document: Document): Documen
       })),
     };
   }
-  const [first, ...rest] = pages.pages;
-  if (!first) return pages;
-  const at = first.items.findIndex(({ created_at, id }) => isAfter(document, created_at, id));
-  const items = at < 0 ? [...first.items, document] : first.items.toSpliced(at, 0, document);
-  return { ...pages, pages: [{ ...first, items }, ...rest] };
+  return insert(pages, document, isBefore);
 }
 
-export function withoutDocument(pages: DocumentPages, id: string): DocumentPages {
-  return { ...pages, pages: pages.pages.map((page) => ({ ...page, items: page.items.filter((item) => item.id !== id) })) };
-}
-
-function isAfter(document: Document, createdAt: string, id: string): boolean {
-  const [mine, other] = [Date.parse(document.created_at), Date.parse(createdAt)];
-  return mine === other ? document.id > id : mine > other;
+/** Ids are made in the order of time. */
+function isBefore(one: Document, other: Document): boolean {
+  return one.id > other.id;
 }

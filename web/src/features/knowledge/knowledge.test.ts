@@ -40,11 +40,11 @@ it("follows a document to searchable, and never backwards", () => {
 });
 
 it("puts a new document where a fetched list would have it, once", () => {
-  const cache = cacheWith(document("old"));
-  const fresh = document("new", { created_at: "2026-01-02T00:00:00Z" });
+  const cache = cacheWith(document("2-old"));
+  const fresh = document("3-new", { created_at: "2026-01-02T00:00:00Z" });
   applyEvent(cache, { type: "document_queued", document: fresh });
   applyEvent(cache, { type: "document_queued", document: fresh });
-  expect(shown(cache)?.map(({ id }) => id)).toEqual(["new", "old"]);
+  expect(shown(cache)?.map(({ id }) => id)).toEqual(["3-new", "2-old"]);
 });
 
 it("drops a deleted document", () => {

@@ -1,13 +1,9 @@
-import { infiniteQueryOptions, type InfiniteData, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { api, unwrap } from "@/platform/api/client";
 import type { Document } from "@/platform/api/types";
+import { type Page, type Pages, withEnd } from "@/platform/pages";
 
-export interface DocumentPage {
-  items: Document[];
-  next_cursor: string | null;
-}
-
-export type DocumentPages = InfiniteData<DocumentPage, string | undefined>;
+export type DocumentPages = Pages<Page<Document>>;
 
 const DOCUMENTS_A_PAGE = 100;
 const PASSAGES_A_PAGE = 50;
@@ -23,8 +19,10 @@ export const keys = {
 export function documentsQuery() {
   return infiniteQueryOptions({
     queryKey: keys.documents,
-    queryFn: ({ pageParam, signal }): Promise<DocumentPage> =>
-      unwrap(api.GET("/api/v1/knowledge/documents", { params: { query: { limit: DOCUMENTS_A_PAGE, cursor: pageParam } }, signal })),
+    queryFn: async ({ pageParam, signal }): Promise<Page<Document>> => {
+      const query = { limit: DOCUMENTS_A_PAGE, cursor: pageParam };
+      return withEnd(await unwrap(api.GET("/api/v1/knowledge/documents", { params: { query }, signal })));
+    },
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
   });

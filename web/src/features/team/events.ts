@@ -1,5 +1,6 @@
 import type { QueryClient } from "@tanstack/react-query";
 import type { Member } from "@/platform/api/types";
+import { placed } from "@/platform/pages";
 import { invalidateSoon } from "@/platform/query";
 import type { DanaEvent } from "@/platform/realtime/frames";
 import { session } from "@/platform/session/session";
@@ -13,12 +14,12 @@ export function applyEvent(cache: QueryClient, event: DanaEvent): void {
   if (event.type === "member_joined") invalidateSoon(cache, keys.invitations);
 }
 
-/** Replace a member, or put a new one at the end. */
+/** Replace a member, or put a new one where it belongs: whoever was in another organization before is older here, too. */
 export function putMember(cache: QueryClient, member: Member): void {
   cache.setQueryData<Member[]>(keys.members, (before) => before && placeMember(before, member));
 }
 
 export function placeMember(before: readonly Member[], member: Member): Member[] {
   const isKnown = before.some(({ user_id }) => user_id === member.user_id);
-  return isKnown ? before.map((one) => (one.user_id === member.user_id ? member : one)) : [...before, member];
+  return isKnown ? before.map((one) => (one.user_id === member.user_id ? member : one)) : placed(before, member, (one, other) => one.user_id < other.user_id);
 }
