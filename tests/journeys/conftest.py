@@ -94,7 +94,7 @@ async def meet(
     yield bring
     has_failed = request.node.stash.get(failed, False)
     for number, person in enumerate(people):
-        if has_failed:
+        if has_failed and not person.page.is_closed():
             name = re.sub(r"\W+", "-", request.node.name)
             await person.page.screenshot(path=RESULTS / f"{name}-{number}-{type(person).__name__}.png")
         await person.page.context.close()

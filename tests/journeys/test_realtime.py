@@ -125,11 +125,13 @@ async def test_the_chat_sleeps_while_nobody_sees_it(scene: Scene, agent: Agent, 
     await agent.signs_in(scene.email)
     await agent.opens_the_inbox()
     await agent.opens()
-    [socket] = sockets.open
+    pane = agent.page.get_by_role("region", name="Conversation")
+    customer_is_here = pane.get_by_role("img", name="Online")
+    await expect(customer_is_here).to_be_visible()
+
     await customer.looks_away()
     await customer.page.clock.fast_forward(SLEEPS_AFTER)
-    if not socket.is_closed():
-        await socket.wait_for_event("close")
+    await expect(customer_is_here).to_be_hidden()
     await agent.replies("Written while you slept.")
     assert not sockets.open
     await customer.looks_again()

@@ -27,6 +27,8 @@ async def test_a_teammate_joins_and_sees_the_same_inbox_live(
     await customer.sees("A person will answer.")
     await agent.opens()
     await ben.opens()
+    await expect(agent.page.get_by_role("status").filter(has_text="Ben Okafor is also here")).to_be_attached()
+    await expect(ben.page.get_by_role("status").filter(has_text="Ana Lopez is also here")).to_be_attached()
 
     await ben.presses("Take over")
     await agent.sees("Ben Okafor joined the conversation.")
@@ -40,6 +42,15 @@ async def test_a_teammate_joins_and_sees_the_same_inbox_live(
     await customer.is_told("You are talking with Ana Lopez")
     await ben.presses("Resolve")
     await expect(agent.page.get_by_role("button", name="Reopen")).to_be_visible()
+
+    await agent.goes_to("Team")
+    line = agent.page.get_by_role("listitem").filter(has_text="Ben Okafor")
+    await expect(line.get_by_role("img", name="Online")).to_be_visible()
+    await ben.looks_away()
+    await expect(line.get_by_role("img", name="Away")).to_be_visible()
+    await agent.finds_the_page_accessible()
+    await ben.page.close()
+    await expect(line.get_by_role("img", name="Away")).to_be_hidden()
 
 
 async def test_an_invitation_works_once(agent: Agent, meet: Meet[Agent], scene: Scene) -> None:
