@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -103,21 +104,29 @@ def model(people: People, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     )
 
 
-@pytest.fixture(scope="module")
-def start(model: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start a gateway that differs in some points from the one that Dana has."""
+@contextmanager
+def starting(model: Gateway, folders: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start gateways that differ in some points from the one that Dana has, and stop them in the end."""
     started: list[Visit] = []
 
     def start_one(behind: Behind, certificate: Certificate | None = None, **changes: Any) -> Visit:
-        folder = tmp_path_factory.mktemp("gateway")
-        gateway = replace(model, port=free_port(), folder=folder, **changes)
+        gateway = replace(model, port=free_port(), folder=folders.mktemp("gateway"), **changes)
         started.append(Visit(start_stand(gateway, behind, certificate)))
         return started[-1]
 
-    yield start_one
-    for visit in started:
-        visit.client.close()
-        visit.stand.stop()
+    try:
+        yield start_one
+    finally:
+        for visit in started:
+            visit.client.close()
+            visit.stand.stop()
+
+
+@pytest.fixture
+def start(model: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start a gateway for one test: each watches its files, and the system allows few who watch."""
+    with starting(model, tmp_path_factory) as start_one:
+        yield start_one
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +137,16 @@ def backends() -> Iterator[dict[Upstream, Backend]]:
 
 
 @pytest.fixture(scope="module")
-def dana(start: Start, backends: dict[Upstream, Backend]) -> Visit:
+def start_for_all(model: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Start a gateway for all tests of a file."""
+    with starting(model, tmp_path_factory) as start_one:
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def dana(start_for_all: Start, backends: dict[Upstream, Backend]) -> Visit:
     """Dana's own gateway, but for the limits."""
-    return start({upstream: [backend] for upstream, backend in backends.items()})
+    return start_for_all({upstream: [backend] for upstream, backend in backends.items()})
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from tests.gateway.stands import Socket, Visit, trusting, until
 
 
 @pytest.fixture(scope="module")
-def by_tls(start: Start, backends: dict[Upstream, Backend]) -> Visit:
+def by_tls(start_for_all: Start, backends: dict[Upstream, Backend]) -> Visit:
     first = make_certificate("first.example")
     behind = {upstream: [backend] for upstream, backend in backends.items()}
-    return start(behind, tls=Tls(redirect_port=free_port()), certificate=first)
+    return start_for_all(behind, tls=Tls(redirect_port=free_port()), certificate=first)
 
 
 def test_clients_come_by_tls_and_are_told_to_stay_there(by_tls: Visit) -> None:

@@ -22,9 +22,9 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
-def by_tls(start: Start, backends: dict[Upstream, Backend]) -> Visit:
+def by_tls(start_for_all: Start, backends: dict[Upstream, Backend]) -> Visit:
     behind = {upstream: [backend] for upstream, backend in backends.items()}
-    return start(behind, tls=Tls(), certificate=make_certificate("localhost"))
+    return start_for_all(behind, tls=Tls(), certificate=make_certificate("localhost"))
 
 
 class Stream:
