@@ -1,6 +1,7 @@
 """A node that stops: goodbyes in even portions, and nothing missed by who still waits for its own."""
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
@@ -9,7 +10,7 @@ import pytest
 from dana.contracts.ids import OrgId
 from dana.platform.shards import Shards
 from dana.services.realtime.actions import Hub, Presence
-from dana.services.realtime.models import RETURNS_PER_SECOND, Client
+from dana.services.realtime.models import RETURNS_PER_SECOND, Client, leave_and_return
 from tests.services.realtime.listening import Node, Writer, new_conversation
 from tests.services.realtime.test_realtime_rounds import FakeSocket
 
@@ -76,6 +77,18 @@ async def test_goodbyes_come_in_even_portions_and_who_waits_is_still_served(
     assert len(set(delays)) > MANY / 10
     portions = Counter(round(socket.ended_at, 1) for socket in sockets)
     assert len(portions) >= MANY / RETURNS_PER_SECOND / 0.2, "not all at once"
+
+
+@pytest.mark.parametrize("many", [1, 7, 500, 5_000, 15_000])
+def test_no_more_come_back_in_a_second_than_can_be_borne(many: int) -> None:
+    planned = [leave_and_return(number, many, 20.0) for number in range(many)]
+    assert all(0 <= told <= 20 for told, _ in planned)
+    leaving = Counter(int(told) for told, _ in planned)
+    assert max(leaving.values()) <= max(RETURNS_PER_SECOND, many / 20) + 1
+    jitter = random.Random(3)  # noqa: S311 - the same every time
+    returning = Counter(int(told + away + jitter.random()) for told, away in planned)
+    assert max(returning.values()) <= 1.2 * RETURNS_PER_SECOND
+    assert max(away for _, away in planned) <= 10
 
 
 async def test_a_hub_forgets_who_has_left(hub: Hub, node: Node, writer: Writer) -> None:

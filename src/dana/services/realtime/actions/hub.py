@@ -28,8 +28,7 @@ log = structlog.get_logger(__name__)
 LINGER_SECONDS = 15.0  # a reload should find the feed still there
 DRAIN_SECONDS = 20.0  # at most, for all goodbyes; who stops this process waits a little longer
 BEATS_PER_TURN = 500
-
-_ANOTHER_SECOND_MS = 1_000
+JITTER_MS = 1_000
 
 
 class Hub:
@@ -123,15 +122,14 @@ class Hub:
         self._is_closing = True
         clients = list(self._seats)
         random.shuffle(clients)
-        window = len(clients) / models.RETURNS_PER_SECOND
-        drain = min(window, DRAIN_SECONDS)
         loop = asyncio.get_running_loop()
         began = loop.time()
         for number, client in enumerate(clients):
-            if (ahead := began + drain * number / len(clients) - loop.time()) > 0:
+            told_after, away = models.leave_and_return(number, len(clients), DRAIN_SECONDS)
+            if (ahead := began + told_after - loop.time()) > 0:
                 await asyncio.sleep(ahead)
-            later = int((window - drain) * 1_000) + _ANOTHER_SECOND_MS
-            self._seats.end(client, Close.RESTART, "restarting", random.randrange(later))  # noqa: S311 - jitter
+            jitter = random.randrange(JITTER_MS)  # noqa: S311 - spreads, and keeps no secret
+            self._seats.end(client, Close.RESTART, "restarting", int(away * 1_000) + jitter)
 
     async def close(self) -> None:
         """End what is still under way."""

@@ -15,7 +15,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-SENDS_PER_TURN = 1_000  # a few milliseconds: for so long nobody's frame is read and no timer rings
+SENDS_PER_TURN = 1_000  # about 12 ms: for so long nobody's frame is read and no timer rings
 PORTION = 250  # of one organization, before the next has its turn
 
 

@@ -81,6 +81,17 @@ def retry_ms(code: int, chance: float) -> int:
     return least + int((most - least) * chance)
 
 
+def leave_and_return(number: int, many: int, most_seconds: float) -> tuple[float, float]:
+    """Return when one of many who all must leave is told so, and how long it then stays away, in seconds.
+
+    They are told evenly, within so many seconds at most; they come back evenly, too, and no more of them in
+    a second than can be borne, which takes longer when they are many.
+    """
+    returning = many / RETURNS_PER_SECOND
+    leaving = min(returning, most_seconds)
+    return leaving * number / many, (returning - leaving) * number / many
+
+
 def at(position: str | None) -> bytes:
     """Write a position as a further field, when there is one."""
     return b"" if position is None else b',"position":"%b"' % position.encode()
