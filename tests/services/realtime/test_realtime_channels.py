@@ -134,6 +134,21 @@ async def test_a_channel_is_followed_and_left_on_the_way(node: Node, writer: Wri
     assert not await listener.silence()
 
 
+async def test_what_is_asked_for_during_a_replay_is_answered_behind_it(node: Node, writer: Writer) -> None:
+    mine, other = conversation(new_conversation()), conversation(new_conversation())
+    for _ in range(6):
+        await writer.write(*(message(view.id, about=view) for view in (mine, other) for _ in range(50)))
+    listener = await node.connect(node.member_token(writer.org_id), 0, f"conversation:{mine.id}")
+    listener.say({"type": "subscribe", "channel": f"conversation:{other.id}"})
+    listener.say({"type": "unsubscribe", "channel": f"conversation:{mine.id}"})
+    assert (await listener.next())["type"] == "hello"
+    replayed = await listener.events(300)
+    assert {frame["event"]["conversation"]["id"] for frame in replayed} == {str(mine.id)}
+    assert [(await listener.next())["type"] for _ in range(2)] == ["subscribed", "unsubscribed"]
+    await writer.write(message(mine.id, about=mine), message(other.id, about=other))
+    assert await seen(listener) == [602]
+
+
 async def test_what_may_not_be_followed_is_said_and_the_rest_is_followed(node: Node, writer: Writer) -> None:
     mine, foreign = new_conversation(), new_conversation()
     token = node.visitor_token(writer.org_id, mine)
@@ -186,6 +201,7 @@ async def test_a_role_that_changes_is_the_role_from_then_on(node: Node, writer: 
     assert (await listener.next())["type"] == "renewed"
     await writer.write(job(), MemberChanged(member=view_of(ana, role=Role.AGENT)), job())
     assert await seen(listener) == [4, 5]
+    await until_quiet(node, writer)
     old = replace(ana, role=Role.ADMIN)
     late = await node.join(node.token_of(old))  # with a token from when she was
     await writer.write(job(), message(new_conversation()))
@@ -200,6 +216,7 @@ async def test_who_was_turned_out_while_away_stays_out_and_who_is_back_is_in(
     assert await (await node.connect(node.token_of(ana), 1)).code() == 4401
     assert await (await node.connect(node.token_of(ana), 2)).code() == 4401
     await writer.write(MemberChanged(member=view_of(ana)))
+    await until_quiet(node, writer)
     back = await node.join(node.token_of(ana), 1)
     assert await seen(back) == [2, 3]
 
@@ -213,7 +230,7 @@ async def seen(listener: Listener) -> list[int]:
 
 async def until_quiet(node: Node, writer: Writer) -> None:
     """Return when the node has sent everything that was written."""
-    witness = await node.join(node.member_token(writer.org_id), 0)
+    witness = await node.join(node.member_token(writer.org_id, role=Role.ADMIN), 0)
     await witness.events(writer.written)
 
 
