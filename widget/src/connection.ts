@@ -5,12 +5,12 @@
  */
 
 import type { Answer } from "./api";
-import { delayMs } from "./backoff";
+import { delayMs, returnMs } from "./backoff";
 import type { Choice } from "./choice";
 import { CODE_CUT, type Ears, type Kind, type Line } from "./line";
 import type { Frame, RealtimeToken, Typing } from "./wire";
 
-const RECONNECT = { firstMs: 500, longestMs: 30_000 };
+const RECONNECT = { firstMs: 1_000, longestMs: 30_000 };
 const RESTART_SPREAD_MS = 800;
 const CROWDED_MS = 15_000;
 const STABLE_AFTER_MS = 10_000;
@@ -188,7 +188,7 @@ export class Connection {
   private waitMs(code: number, retryMs: number | undefined): number {
     const attempt = this.attempt;
     this.attempt += 1;
-    const usual = delayMs(RECONNECT, attempt, this.options.random);
+    const usual = returnMs(RECONNECT, attempt, this.options.random);
     // The server itself spreads those whom it sends away.
     if (retryMs) return attempt === 0 ? retryMs : Math.max(retryMs, usual);
     if (code === CODE_RESTART && attempt === 0) return RESTART_SPREAD_MS * this.options.random();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Problem } from "@/platform/api/problem";
-import { backoffMs } from "./backoff";
+import { backoffMs, returnMs } from "./backoff";
 import { event, hello, startConnection as start } from "./examples";
 
 beforeEach(() => {
@@ -8,6 +8,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 it("continues from the last event that was applied, and passes each on once", async () => {
@@ -47,7 +48,7 @@ it("takes 25 s of silence for a dead connection", async () => {
   (await latest()).says(hello);
   await vi.advanceTimersByTimeAsync(24_900);
   expect(connection.state.get()).toBe("live");
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(1_200);
   expect(wires).toHaveLength(2);
 });
 
@@ -108,19 +109,17 @@ it("waits as long as a server that has too much to do says", async () => {
 });
 
 it("waits longer each time when it is thrown out again and again", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(1);
   const { wires, latest } = start();
-  for (let times = 0; times < 4; times++) {
+  for (const waitMs of [1_000, 2_000, 4_000, 8_000]) {
     const wire = await latest();
     wire.says(hello);
     wire.breaks(4408);
-    await vi.advanceTimersByTimeAsync(3200);
+    await vi.advanceTimersByTimeAsync(waitMs - 10);
+    expect(wires.at(-1)).toBe(wire);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(wires.at(-1)).not.toBe(wire);
   }
-  const before = wires.length;
-  const wire = await latest();
-  wire.says(hello);
-  wire.breaks(4408);
-  await vi.advanceTimersByTimeAsync(3100);
-  expect(wires).toHaveLength(before);
 });
 
 it("follows what is wanted, and asks for it again when it comes back", async () => {
@@ -173,8 +172,9 @@ it("stays away once stopped", async () => {
   expect(wires).toHaveLength(1);
 });
 
-it("waits longer with each failure, but never longer than fifteen seconds", () => {
-  const longest = [0, 1, 2, 3, 20].map((attempt) => backoffMs(attempt, () => 1));
-  expect(longest).toEqual([400, 800, 1600, 3200, 15_000]);
+it("spreads returns from nothing up to half a minute, and repeats requests at longer and longer intervals", () => {
+  expect([0, 1, 2, 20].map((attempt) => returnMs(attempt, () => 1))).toEqual([1_000, 2_000, 4_000, 30_000]);
+  expect(returnMs(5, () => 0)).toBe(0);
+  expect([0, 1, 2, 3, 20].map((attempt) => backoffMs(attempt, () => 1))).toEqual([400, 800, 1600, 3200, 15_000]);
   expect(backoffMs(0, () => 0)).toBe(200);
 });

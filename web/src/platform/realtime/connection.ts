@@ -2,7 +2,7 @@ import { Problem } from "@/platform/api/problem";
 import { createStore, type Store } from "@/platform/store";
 import { Acks } from "./acks";
 import { Alarm } from "./alarm";
-import { backoffMs } from "./backoff";
+import { returnMs } from "./backoff";
 import { Candidate } from "./candidate";
 import type { Choice } from "./choice";
 import { type Frame, type News, readFrame, type Saying } from "./frames";
@@ -130,7 +130,7 @@ export class Connection {
       return null;
     });
     if (!isMine()) return wire?.close();
-    if (!wire) return this.retry(Math.max(pauseMs, backoffMs(this.attempt++)));
+    if (!wire) return this.retry(Math.max(pauseMs, returnMs(this.attempt++)));
     this.isTokenRefused = false;
     this.wire = wire;
     this.silence.set(HELLO_WITHIN_MS);
@@ -191,7 +191,7 @@ export class Connection {
   }
 
   private waitMs(code: number, retryMs: number | undefined): number {
-    const usual = backoffMs(this.attempt++);
+    const usual = returnMs(this.attempt++);
     // The server spreads those it sends away itself.
     if (retryMs !== undefined) return this.attempt > 1 ? Math.max(retryMs, usual) : retryMs;
     if (code === CODE_TOO_MANY) return TOO_MANY_MS;

@@ -34,7 +34,7 @@ it("comes back with a stream, and tries a socket again beside it after some minu
   const { wires, stream, latest, seen, connection } = await blocked();
   stream.says(hello);
   stream.breaks(1006);
-  await vi.advanceTimersByTimeAsync(2000);
+  await vi.advanceTimersByTimeAsync(4000);
   const second = await latest();
   expect(second.kind).toBe("stream");
   second.says(hello);
