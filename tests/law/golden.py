@@ -18,7 +18,7 @@ from tests.law.stage import Played
 from tests.law.state import Json
 
 FOLDER = Path(__file__).parent / "golden"
-OUT_OF_DATE = "renew the files by `WRITE_GOLDEN=1 .venv/bin/pytest tests/law/test_scenarios.py`, and look at the changes"
+OUT_OF_DATE = "look at the change, then `WRITE_GOLDEN=1 .venv/bin/pytest tests/law/test_scenarios.py`"
 
 NOUNS = {
     "members": "member",

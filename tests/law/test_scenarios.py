@@ -1,17 +1,12 @@
 """For every event: apply(state before, events) == state fetched after."""
 
 import os
-from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import httpx
 import pytest
 
 from dana.contracts.events import ALL_EVENTS, event_type
 from dana.platform.fanout import INTERNAL_EVENTS
-from dana.platform.local.programs import free_port
-from dana.platform.settings import Settings
-from dana.platform.shards import Shards
 from tests.conftest import SignUp
 from tests.law import golden
 from tests.law.reducer import REDUCERS, apply
@@ -21,18 +16,6 @@ from tests.law.state import State, shown
 from tests.services.realtime.listening import Node
 
 NAMES = [scenario.name for scenario in SCENARIOS]
-
-
-@pytest.fixture(scope="module")
-async def node(settings: Settings) -> AsyncIterator[Node]:
-    """A real-time node."""
-    port = free_port()
-    shards = Shards(settings, "realtime")
-    running = Node.make(replace(settings, realtime_port=port), shards, port)
-    await running.start()
-    yield running
-    await running.stop()
-    await shards.close()
 
 
 def test_every_event_that_members_see_has_a_scenario() -> None:
