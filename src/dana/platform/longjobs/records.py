@@ -51,7 +51,8 @@ update platform.long_jobs
  where id = $1 returning {_VIEW}"""
 _TIDIED = f"""
 update platform.long_jobs
-   set file_expires_at = null, tidy_at = $3, version = version + 1, updated_at = $2
+   set file_expires_at = null, tidy_at = $3, version = version + (file_expires_at is not null)::int,
+       updated_at = case when file_expires_at is null then updated_at else $2 end
  where id = $1 returning {_VIEW}"""
 
 
