@@ -1,7 +1,9 @@
 """The transport on picows, which frames and masks in C: the least memory and time for each connection."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 import structlog
@@ -95,27 +97,45 @@ class PicowsServer:
 
 
 class PicowsSocket(BufferedSocket):
-    """A `Socket` on a picows transport."""
+    """A `Socket` on a picows transport.
 
-    __slots__ = ("_transport",)
+    `send` is the transport's own while nothing is in its way: there are so many of them.
+    """
+
+    __slots__ = ("_transport", "send")
 
     def __init__(self, transport: WSTransport) -> None:
         super().__init__()
         self._transport = transport
+        self.send: Callable[[bytes], None] = partial(transport.send, _TEXT)
 
     @property
     def unsent_bytes(self) -> int:
         """How much has piled up here."""
         return self._transport.underlying_transport.get_write_buffer_size()
 
-    def send(self, frame: bytes) -> None:
-        """Queue a text frame, or cut a client that doesn't keep up."""
-        if not self.is_open:
-            return
-        if self.is_paused and self.unsent_bytes > MAX_UNSENT_BYTES:
+    def pause(self) -> None:
+        """Note that the system's buffer is full."""
+        super().pause()
+        if self.is_open:
+            self.send = self._send_bounded
+
+    def resume(self) -> None:
+        """Note that there is room again."""
+        super().resume()
+        if self.is_open:
+            self.send = partial(self._transport.send, _TEXT)
+
+    def ended(self) -> None:
+        """Note that nothing leaves any more."""
+        super().ended()
+        self.send = _nowhere
+
+    def _send_bounded(self, frame: bytes) -> None:
+        if self.unsent_bytes > MAX_UNSENT_BYTES:
             self.close(Close.TOO_SLOW, "too slow")
-            return
-        self._transport.send(_TEXT, frame)
+        else:
+            self._transport.send(_TEXT, frame)
 
     def _say_goodbye(self, code: int, reason: str, frame: bytes) -> None:
         self._transport.send(_TEXT, frame)
@@ -126,6 +146,10 @@ class PicowsSocket(BufferedSocket):
 
     def _cut(self) -> None:
         self._transport.disconnect(graceful=False)
+
+
+def _nowhere(frame: bytes) -> None:
+    """Send a frame to somebody who is gone."""
 
 
 class _Listener(WSListener):

@@ -23,7 +23,7 @@ class RefusedError(Exception):
 class Socket(Protocol):
     """One connection, whatever library carries it."""
 
-    def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes, /) -> None:
         """Queue a text frame; never blocks, never fails. A client that doesn't keep up is cut."""
         ...
 
