@@ -111,7 +111,7 @@ async def test_a_wrong_token_is_refused(node: Node, token: str) -> None:
 
 
 async def test_an_expiring_token_ends_the_socket(node: Node, org: OrgId) -> None:
-    listener = await node.join(node.member_token(org, ttl_seconds=1))
+    listener = await node.join(node.member_token(org, ttl_seconds=2))
     assert await listener.code() == 4401
 
 

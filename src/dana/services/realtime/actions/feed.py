@@ -5,6 +5,7 @@ sent at once, an older one ignored, a later one held back for a moment and then 
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,7 +21,7 @@ from dana.services.realtime import models
 from dana.services.realtime.actions.backlog import Backlog
 from dana.services.realtime.actions.log import EventLog, Newest
 from dana.services.realtime.actions.memory import Memory
-from dana.services.realtime.actions.outgoing import Outgoing
+from dana.services.realtime.actions.outgoing import DROPPED, Outgoing
 from dana.services.realtime.actions.rounds import Rounds, Sender
 from dana.services.realtime.models import (
     ORGANIZATION,
@@ -39,6 +40,7 @@ PATIENCE_SECONDS = 0.03  # commits of two connections may announce themselves in
 MAX_HELD = 1_000
 MAX_BEHIND = 5_000  # further behind, fetching the state anew is cheaper than every event
 MAX_CHANGED = 1_000
+MAX_FLEETING_PER_SECOND = 1_000  # of one organization, from all processes; each sends half of it at most
 
 GAPS = Counter("dana_realtime_gaps_total", "Times that a feed had to read missed events from the log.")
 RESYNCS = Counter("dana_realtime_resyncs_total", "Times that clients were told to fetch everything anew.")
@@ -99,6 +101,7 @@ class Feed:
         self._patience: asyncio.TimerHandle | None = None
         self._catching_up: asyncio.Task[None] | None = None
         self._is_behind = False
+        self._second = self._flashed = 0
         self._opened: asyncio.Task[None] | None = None
 
     @property
@@ -338,5 +341,11 @@ class Feed:
         self._outgoing.start_anew(cursor, self.position)
 
     def _flash(self, message: Fleeting) -> None:
+        second = int(time.monotonic())
+        self._flashed = self._flashed + 1 if second == self._second else 1
+        self._second = second
+        if self._flashed > MAX_FLEETING_PER_SECOND:
+            DROPPED.inc()
+            return
         watching = self.following.watching(message.conversation_id, with_visitors=message.is_for_visitors)
         self._outgoing.flash(message.frame, message.origin, list(watching))

@@ -23,7 +23,9 @@ MAX_QUEUED = 2_000  # events; what comes beyond is read from the log later
 MAX_FLEETING = 64  # a reader of drafts wants the newest, so the oldest go
 TIMED = 512  # events of which it is known when they were sent
 
-DROPPED = Counter("dana_realtime_ephemera_dropped_total", "Fleeting frames not sent, for slow sockets.")
+DROPPED = Counter(
+    "dana_realtime_ephemera_dropped_total", "Fleeting frames not sent: to slow sockets, or too many."
+)
 
 
 class Outgoing:
