@@ -1,6 +1,7 @@
 """The exchange, streams and queues: their names, and how they are declared once, whoever comes first.
 
-What exists is taken as it is, so an operator may have made it with other limits.
+What exists is taken as it is, so an operator may have made it with other limits. Everything is said here for
+which versions of RabbitMQ have different defaults, so that all of them do the same.
 """
 
 import zlib
@@ -22,6 +23,8 @@ STREAM_BYTES = 10_000_000_000
 SEGMENT_BYTES = 50_000_000  # old events go by whole segments
 JOB_TOKENS = 20_000  # more than any pool can use; the oldest go, as tokens are replaceable
 JOB_BYTES = 50_000_000
+JOB_DELIVERIES = 20  # a token that came back so often is dropped: lanes look by themselves anyway
+REPLICAS = 3  # of each stream and queue, or as many as there are nodes: one may die
 
 
 def partition_of(org_id: OrgId) -> int:
@@ -47,6 +50,7 @@ async def declare_streams(connection: Connection) -> None:
             "x-max-age": STREAM_AGE,
             "x-max-length-bytes": STREAM_BYTES,
             "x-stream-max-segment-size-bytes": SEGMENT_BYTES,
+            "x-initial-cluster-size": REPLICAS,
             "x-queue-leader-locator": "balanced",
         }
         await _declare(connection, stream_name(partition), arguments, [f"{partition}.#"])
@@ -59,6 +63,9 @@ async def declare_jobs(connection: Connection, group: str, lane: str, types: Ite
         "x-max-length": JOB_TOKENS,
         "x-max-length-bytes": JOB_BYTES,
         "x-overflow": "drop-head",
+        "x-delivery-limit": JOB_DELIVERIES,
+        "x-dead-letter-strategy": "at-most-once",
+        "x-quorum-initial-group-size": REPLICAS,
         "x-queue-leader-locator": "balanced",
     }
     keys = [f"*.{event_type}" for event_type in sorted(types)]
