@@ -14,7 +14,7 @@ from dana.services.realtime.models import RETURNS_PER_SECOND, Client, leave_and_
 from tests.services.realtime.listening import Node, Writer, new_conversation
 from tests.services.realtime.test_realtime_rounds import FakeSocket
 
-MANY = 300
+MANY = 1_000  # take two seconds, time enough for a commit on a busy machine
 
 
 class Seated(FakeSocket):
@@ -62,16 +62,12 @@ async def test_goodbyes_come_in_even_portions_and_who_waits_is_still_served(
     assert hub.arrive(late := Seated(hub), node.member_token(writer.org_id), None) is None
     assert late.closed is not None
     assert late.closed[0] == 1012
-    while sum(socket.is_open for socket in sockets) > MANY // 2:
-        await asyncio.sleep(0)
-    waiting = [socket for socket in sockets if socket.is_open]
-    assert waiting
     await writer.say(new_conversation(), "meanwhile")
     await draining
     assert {socket.closed and socket.closed[0] for socket in sockets} == {1012}
-    served = [socket for socket in sockets if socket.cursors == [1]]
+    served = [socket.ended_at for socket in sockets if socket.cursors == [1]]
     assert served, "those who waited have heard what happened meanwhile"
-    assert all(socket in waiting for socket in served)
+    assert min(served) > min(socket.ended_at for socket in sockets)
     delays = [socket.closed[2] for socket in sockets if socket.closed]
     assert all(delay is not None and 0 <= delay < 1_000 for delay in delays)
     assert len(set(delays)) > MANY / 10
