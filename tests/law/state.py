@@ -181,23 +181,29 @@ def _user_id(member: Json) -> str:
 def difference(one: Json, other: Json) -> list[str]:
     """Name where two things that REST shows differ, in as few lines as say it."""
     return [
-        f"{name}:\n  applied {_first(one.get(name), other.get(name))}"
-        f"\n  fetched {_first(other.get(name), one.get(name))}"
+        f"{name}:\n  applied {_only(one.get(name), other.get(name))}"
+        f"\n  fetched {_only(other.get(name), one.get(name))}"
         for name in {**one, **other}
         if one.get(name) != other.get(name)
     ]
 
 
-def _first(this: Any, that: Any) -> Any:
-    if isinstance(this, list) and isinstance(that, list):
-        return [item for item in this if item not in that] or [_name(item) for item in this]
+def _only(this: Any, that: Any) -> Any:
+    """Leave out what is the same on the other side."""
     if isinstance(this, dict) and isinstance(that, dict):
-        return {key: _first(value, that.get(key)) for key, value in this.items() if value != that.get(key)}
-    return this
+        known = {"id": this["id"]} if "id" in this else {}
+        return known | {
+            key: _only(value, that.get(key)) for key, value in this.items() if value != that.get(key)
+        }
+    if not isinstance(this, list) or not isinstance(that, list):
+        return this
+    others = {_name(item): item for item in that}
+    changed = [_only(item, others.get(_name(item))) for item in this if item not in that]
+    return changed or [_name(item) for item in this]  # then it is their order
 
 
-def _name(item: Any) -> Any:
-    return item.get("id", item) if isinstance(item, dict) else item
+def _name(item: Any) -> str:
+    return str(item.get("id") or item.get("user_id") or item) if isinstance(item, dict) else str(item)
 
 
 assert {one.name for one in fields(State)} <= set(shown(State()))
