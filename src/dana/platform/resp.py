@@ -171,7 +171,8 @@ class Protocol(asyncio.Protocol):
             if not waiting.done():
                 waiting.set_result(answer)
         elif isinstance(answer, hiredis.ReplyError):
-            log.warning("valkey_refused", error=str(answer))
+            if waiting is None:
+                log.warning("valkey_refused", error=str(answer))
             if self._on_refused is not None:
                 self._on_refused(answer, waiting)
 

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 0.25  # while a channel has no server, another may take over at any moment
 REST_SECONDS = 5.0
+PAUSE_SECONDS = 0.1  # a cluster that refuses thousands of channels is not asked again without a pause
 
 
 @dataclass(slots=True)
@@ -119,7 +120,7 @@ class ShardedSubscriptions:
 
     def _refused(self, error: hiredis.ReplyError, name: bytes | None) -> None:
         if name is not None and (subscription := self._subscriptions.get(name)) is not None:
-            log.info("valkey_subscription_refused", error=str(error))
+            log.debug("valkey_subscription_refused", error=str(error))
             self._forget(name, subscription)
 
     def _forget(self, name: bytes, subscription: _Subscription) -> None:
@@ -144,4 +145,4 @@ class ShardedSubscriptions:
             for name in names:
                 if (subscription := self._subscriptions.get(name)) is not None:
                     self._ask(name, subscription)
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_SECONDS)
