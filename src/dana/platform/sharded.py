@@ -73,8 +73,9 @@ class ShardedSubscriptions:
         subscription = self._subscriptions[name] = _Subscription(receive, on_gap)
         self._unheard.add(name)
         self._ask(name, subscription)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(subscription.is_confirmed.wait(), ANSWER_TIMEOUT_SECONDS)
+        if subscription.asked is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(subscription.is_confirmed.wait(), ANSWER_TIMEOUT_SECONDS)
         return subscription.is_confirmed.is_set()
 
     def unsubscribe(self, channel: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from dana.platform.cluster import slot_of
+from dana.platform.resp import ANSWER_TIMEOUT_SECONDS
 from dana.platform.valkey import Valkey
 from tests.platform.cluster.six import PRIMARIES, Node, Six
 
@@ -93,6 +94,23 @@ async def test_a_channel_that_is_left_and_taken_again_is_heard(speaker: Valkey, 
     await asyncio.gather(*(audience.subscribe(channel) for channel in CHANNELS))
     await audience.hears_all(speaker, b"again")
     assert not audience.gaps
+
+
+async def test_a_channel_without_a_server_keeps_nobody_waiting_and_is_heard_later(
+    six: Six, speaker: Valkey, audience: Audience
+) -> None:
+    victim = six.nodes[0]
+    orphan = min(await channels_at(victim))
+    audience.client.unsubscribe_sharded(orphan)
+    victim.process.kill()
+    victim.process.wait()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while audience.client.is_listening:
+            await asyncio.sleep(0.01)
+    heard: list[bytes] = audience.heard[orphan]
+    async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS - 0.5):  # no answer is waited for
+        await audience.client.subscribe_sharded(orphan, heard.append, lambda: None)
+    await audience.hears_all(speaker, b"after all")
 
 
 async def channels_at(node: Node) -> set[str]:
