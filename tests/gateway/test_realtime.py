@@ -13,11 +13,12 @@ import jwt
 import pytest
 
 from dana.contracts.ids import OrgId
-from dana.platform.gateway.model import Clients, Upstream
+from dana.platform.gateway.model import Clients, Tls, Upstream
 from dana.platform.gateway.routes import ROUTES
 from tests.gateway.backends import STREAM, Backend, listening
+from tests.gateway.certificates import make_certificate
 from tests.gateway.conftest import People, Start
-from tests.gateway.stands import Visit, until
+from tests.gateway.stands import Visit, trusting, until
 
 SOCKET = "/api/v1/realtime"
 BOTH = (SOCKET, STREAM)
@@ -134,6 +135,22 @@ def test_a_stream_flows_event_by_event(
             assert next(parts) == event, "it is here before the next one is there"
         feed.put(None)
         assert b"".join(parts) == b""
+
+
+def test_a_stream_flows_over_http2_beside_other_requests(start: Start, people: People) -> None:
+    with listening("node") as (node,):
+        certificate = make_certificate("localhost")
+        visit = start({Upstream.REALTIME: [node]}, tls=Tls(), certificate=certificate)
+        with (
+            httpx.Client(http2=True, verify=trusting(), base_url=visit.url, timeout=20) as browser,
+            browser.stream("GET", people.stream()) as answer,
+        ):
+            assert answer.http_version == "HTTP/2"
+            parts = answer.iter_raw()
+            for number in range(5):
+                node.feed.put(b"data: %d\n\n" % number)
+                assert next(parts) == b"data: %d\n\n" % number
+                assert browser.post(f"{SOCKET}/typing", headers=people.member()).json()["by"] == "node"
 
 
 def test_a_stream_outlives_the_time_in_which_others_must_have_answered(start: Start, people: People) -> None:
