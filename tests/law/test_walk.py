@@ -81,9 +81,9 @@ async def _walk(walk: Walk, shards: Shards, late: Follower, folder: Path) -> Non
         await walk.compare(shards)
         if step == 1:
             begun = walk.shown[first.org_id]
-    before, cursor = begun
-    events = [event for at, event in steady.events if at > cursor]
-    played = {"before": before, "events": events, "after": walk.shown[first.org_id][0]}
+    (before, start), (after, end) = begun, walk.shown[first.org_id]
+    events = [event for at, event in steady.events if start < at <= end]
+    played = {"before": before, "events": events, "after": after}
     (folder / "sample.json").write_text(json.dumps(played))
 
 

@@ -21,6 +21,7 @@ from tests.law.world import World
 ACTORS = 3  # of each organization, at once
 CUT_EVERY_SECONDS = 0.15
 PATIENCE_SECONDS = 120.0  # until everything behind has come to its end
+QUIET_LOOKS = 4  # at the cursor, before all is fetched
 TOLD = 12  # deeds and events in the story of a difference
 
 
@@ -88,15 +89,18 @@ class Walk:
 
     async def _compare(self, company: Company, shards: Shards) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
+        cursors: list[int] = []
         while True:
             cursor = await cursor_of(company.owner)
+            cursors = [*cursors[1 - QUIET_LOOKS :], cursor]
             log = await self._read_log(company, shards, cursor)
             present = [one for one in self.followers[company.org_id] if not one.is_away]
             for follower in present:
                 follower.check_alive()
                 assert not follower.wrong, follower.wrong
             late = [one.name for one in present if not _is_there(one, log, cursor)]
-            if not late and await self._is_equal(company, present, cursor):
+            is_quiet = cursors == [cursor] * QUIET_LOOKS
+            if is_quiet and not late and await self._is_equal(company, present, cursor):
                 return
             assert time.monotonic() < deadline, f"never at {cursor}: {late}\n" + self._story(company, "")
             await asyncio.sleep(0.1)
