@@ -18,7 +18,11 @@ from tests.law.stage import Played
 from tests.law.state import Json
 
 FOLDER = Path(__file__).parent / "golden"
-OUT_OF_DATE = "look at the change, then `WRITE_GOLDEN=1 .venv/bin/pytest tests/law/test_scenarios.py`"
+VISIT = "../visit"
+"""What one customer went through, for the widget's own reducer."""
+OUT_OF_DATE = (
+    "look at the change, then `WRITE_GOLDEN=1 .venv/bin/pytest tests/law --ignore tests/law/test_walk.py`"
+)
 
 NOUNS = {
     "members": "member",

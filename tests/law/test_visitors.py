@@ -1,13 +1,15 @@
 """What a customer's widget hears is what it would fetch, whatever members do; and no private note."""
 
 import asyncio
+import os
 import time
 
 import httpx
 
 from tests.conftest import SignUp
+from tests.law import golden
 from tests.law.followers import VisitorSight
-from tests.law.stage import PATIENCE_SECONDS, Chat, Stage
+from tests.law.stage import PATIENCE_SECONDS, Chat, Played, Stage
 from tests.law.state import Json
 from tests.services.realtime.listening import Listener, Node
 
@@ -30,18 +32,37 @@ async def test_a_visitor_hears_what_he_would_fetch(
     stage = Stage(await sign_up("Ana"), client, sign_up)
     chat = await stage.begin(await stage.open_inbox(), "Hello?")
     sight, listener = await _listen(chat, client, node)
+    before, events = sight.seen, list[Json]()
     for verb, body in ACTS:
         await stage.act(chat, verb, {"until": stage.later(hours=1)} if verb == "snooze" else body)
-        await _same(sight, listener)
+        events += await _same(sight, listener)
     await stage.act(chat, "resolve")
     await stage.write(chat, "It is broken again.")
-    await _same(sight, listener)
+    events += await _same(sight, listener)
+    assert all(not message["is_private"] for message in sight.seen["messages"])
+    me = {
+        "member": {"user_id": str(stage.owner.user_id)},
+        "contact": {"id": before["messages"][0]["author_id"]},
+    }
+    visit = golden.recorded(Played(me | before, events, sight.seen | {"version": None}))
+    if os.environ.get("WRITE_GOLDEN"):
+        golden.write(golden.VISIT, visit)
+    assert golden.read(golden.VISIT) == visit, golden.OUT_OF_DATE
+
+
+async def test_a_visitor_hears_the_new_name_of_who_cares_for_him(
+    sign_up: SignUp, client: httpx.AsyncClient, node: Node
+) -> None:
+    stage = Stage(await sign_up("Ana"), client, sign_up)
+    chat = await stage.begin(await stage.open_inbox(), "Hello?")
     ana = str(stage.owner.user_id)
     await stage.is_assignable({"user_id": ana}, chat)
+    sight, listener = await _listen(chat, client, node)
     await stage.do("PATCH", f"members/{ana}", {"name": "Anastasia"})
-    await _same(sight, listener)
-    assert sight.seen["assignee_name"] in {"Ana", "Anastasia"}
-    assert all(not message["is_private"] for message in sight.seen["messages"])
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while sight.seen["assignee_name"] != "Anastasia":
+        assert time.monotonic() < deadline, sight.seen
+        await _same(sight, listener)
 
 
 async def test_a_visitor_hears_the_assistant_hand_over(
@@ -65,8 +86,9 @@ async def _listen(chat: Chat, client: httpx.AsyncClient, node: Node) -> tuple[Vi
     return sight, await node.join(node.token_of(who), cursor)
 
 
-async def _same(sight: VisitorSight, listener: Listener) -> None:
-    """Apply what is heard until it is the same as what is fetched."""
+async def _same(sight: VisitorSight, listener: Listener) -> list[Json]:
+    """Apply what is heard until it is the same as what is fetched; returns the events."""
+    events: list[Json] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         await asyncio.sleep(0.02)
@@ -75,7 +97,8 @@ async def _same(sight: VisitorSight, listener: Listener) -> None:
             if frame["type"] == "event":
                 assert sight.sees(frame["event"]), frame
                 sight.apply(frame["event"])
+                events.append(frame["event"])
         different = sight.difference((await sight.fetched())[0])
         if not different and listener.ear.frames.empty():
-            return
+            return events
         assert time.monotonic() < deadline, "\n".join(different)
