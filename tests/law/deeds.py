@@ -46,6 +46,7 @@ class Company:
     jobs: list[str] = field(default_factory=list)
     lately: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_DEEDS))
     done: int = 0
+    unavailable: int = 0
 
     async def ask(
         self, http: httpx.AsyncClient, method: str, path: str, body: Any = None, **more: Any
@@ -53,7 +54,10 @@ class Company:
         """Send a request; None when it was refused, as is right for what has just changed or gone."""
         answer = await http.request(method, f"/api/v1/{path}", json=body, **more)
         self.lately.append(f"{self.done} {method} {path} {body or ''} -> {answer.status_code}")
-        assert answer.status_code < 500, f"{method} {path}: {answer.status_code} {answer.text}"
+        # What costs much can't begin while Valkey, where it is counted, is away.
+        is_told = answer.status_code < 500 or answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert is_told, f"{method} {path}: {answer.status_code} {answer.text}"
+        self.unavailable += answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
         found: Json = answer.json() if answer.content else {}
         return found if answer.is_success else None
 

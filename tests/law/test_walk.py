@@ -122,6 +122,7 @@ def _tell(walk: Walk) -> None:
     followers = _all(walk)
     numbers = {
         "actions": sum(company.done for company in walk.companies),
+        "unavailable": sum(company.unavailable for company in walk.companies),
         "events": sum(len(log) for log in walk.logs.values()),
         "arrivals": sum(one.arrivals for one in followers),
         "repeats": sum(one.repeats for one in followers),
