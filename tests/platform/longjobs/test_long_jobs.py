@@ -190,6 +190,16 @@ async def test_files_go_when_their_time_is_over_and_jobs_after_months(
         await counting.find(org, job.id)
 
 
+async def test_what_is_tidied_unseen_is_not_a_change(counting: Counting, org: OrgId) -> None:
+    job = await counting.ask(org)
+    for _ in range(3):
+        await counting.step(org)
+    ended = await counting.find(org, job.id)
+    await counting.jobs.tidy((await counting.shards.route(org)).shard)
+    assert counting.tidied.count(job.id) == 1
+    assert await counting.find(org, job.id) == ended, "nobody was told of a change"
+
+
 async def test_a_short_job_does_not_wait_for_a_long_one_of_others(
     shards_of: ShardsOf, org: OrgId, other_org: OrgId
 ) -> None:
