@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
@@ -21,13 +21,16 @@ from dana.services.conversations.actions import Manifest
 from dana.services.conversations.api.parameters import AtDesk, Id, IdempotencyKey
 from dana.services.conversations.models.bulk import Choice
 
-REPEATED_JOB = {
+_REPEATED = {
     200: ResponseSpec(
         data_container=LongJobView,
         description="Asked for before with the same Idempotency-Key",
         generate_examples=False,
     )
 }
+
+_ASKING: dict[str, Any] = {"status_code": 202, "responses": _REPEATED, "opt": limited("bulk", cost=20)}
+"""What all requests for a job have in common."""
 
 
 class ImportUpload(msgspec.Struct, kw_only=True):
@@ -37,38 +40,26 @@ class ImportUpload(msgspec.Struct, kw_only=True):
     inbox_id: InboxId
 
 
-@post(
-    "/deletions",
-    status_code=202,
-    operation_id="delete_conversations",
-    responses=REPEATED_JOB,
-    opt=limited("bulk", cost=20),
-)
+@post("/deletions", operation_id="delete_conversations", **_ASKING)
 async def delete_conversations(
     data: JSONBody[Choice], desk: AtDesk, idempotency_key: IdempotencyKey = None
 ) -> Response[LongJobView]:
     """Delete the conversations that have been quiet since a time, with all that was said in them."""
     require(desk.member, Role.ADMIN)
     async with desk.tx() as tx:
-        job, is_repeat = await actions.request_deletion(tx, data, idempotency_key)
-    return Response(job, status_code=200 if is_repeat else 202)
+        asked = await actions.request_deletion(tx, data, idempotency_key)
+    return _taken(*asked)
 
 
-@post(
-    "/exports",
-    status_code=202,
-    operation_id="export_conversations",
-    responses=REPEATED_JOB,
-    opt=limited("bulk", cost=20),
-)
+@post("/exports", operation_id="export_conversations", **_ASKING)
 async def export_conversations(
     data: JSONBody[Choice], desk: AtDesk, idempotency_key: IdempotencyKey = None
 ) -> Response[LongJobView]:
     """Write conversations into a file of JSON lines, private notes included; it is kept for seven days."""
     require(desk.member, Role.ADMIN)
     async with desk.tx() as tx:
-        job, is_repeat = await actions.request_export(tx, data, idempotency_key)
-    return Response(job, status_code=200 if is_repeat else 202)
+        asked = await actions.request_export(tx, data, idempotency_key)
+    return _taken(*asked)
 
 
 @get("/exports/{job_id:uuid}/file", operation_id="get_export_file", media_type="application/gzip")
@@ -104,13 +95,7 @@ async def get_export_manifest(job_id: Id, desk: AtDesk) -> Manifest:
         return await actions.find_manifest(tx, LongJobId(job_id))
 
 
-@post(
-    "/imports",
-    status_code=202,
-    operation_id="import_conversations",
-    responses=REPEATED_JOB,
-    opt=limited("bulk", cost=20),
-)
+@post("/imports", operation_id="import_conversations", **_ASKING)
 async def import_conversations(
     data: Annotated[ImportUpload, Body(media_type=RequestEncodingType.MULTI_PART)],
     desk: AtDesk,
@@ -123,9 +108,11 @@ async def import_conversations(
     require(desk.member, Role.ADMIN)
     cut = await asyncio.to_thread(actions.cut_file, await data.file.read())
     async with desk.tx() as tx:
-        job, is_repeat = await actions.request_import(
-            tx, data.inbox_id, data.file.filename, cut, idempotency_key
-        )
+        asked = await actions.request_import(tx, data.inbox_id, data.file.filename, cut, idempotency_key)
+    return _taken(*asked)
+
+
+def _taken(job: LongJobView, is_repeat: bool) -> Response[LongJobView]:
     return Response(job, status_code=200 if is_repeat else 202)
 
 
