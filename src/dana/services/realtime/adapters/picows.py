@@ -1,7 +1,7 @@
 """The transport on picows, which frames and masks in C: the least memory and time for each connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import cast
@@ -37,6 +37,7 @@ from dana.services.realtime.models import Client, Close
 log = structlog.get_logger(__name__)
 
 READ_BUFFER_BYTES = 1024  # of each connection; grows while a frame needs more
+MOST_IN_BYTE, MOST_IN_TWO_BYTES = 125, 65_535  # how a frame says its size (RFC 6455, section 5.2)
 MAX_REASON_BYTES = 120  # a control frame holds 125
 
 _TEXT = WSMsgType.TEXT
@@ -114,6 +115,15 @@ class PicowsSocket(BufferedSocket):
         """How much has piled up here."""
         return self._transport.underlying_transport.get_write_buffer_size()
 
+    def send_all(self, frames: Sequence[bytes]) -> None:
+        """Queue several in one piece, or cut a client that doesn't keep up."""
+        if not self.is_open:
+            return
+        if self.is_paused and self.unsent_bytes > MAX_UNSENT_BYTES:
+            self.close(Close.TOO_SLOW, "too slow")
+        else:
+            self._transport.underlying_transport.write(_Together.of(frames))
+
     def pause(self) -> None:
         """Note that the system's buffer is full."""
         super().pause()
@@ -146,6 +156,29 @@ class PicowsSocket(BufferedSocket):
 
     def _cut(self) -> None:
         self._transport.disconnect(graceful=False)
+
+
+class _Together:
+    """The frames that were sent last, as they stand on the wire: they go to many, one after the other."""
+
+    frames: Sequence[bytes] = ()
+    wire = b""
+
+    @classmethod
+    def of(cls, frames: Sequence[bytes]) -> bytes:
+        """Return them in one piece."""
+        if cls.frames is not frames:
+            cls.frames, cls.wire = frames, b"".join(map(_framed, frames))
+        return cls.wire
+
+
+def _framed(text: bytes) -> bytes:
+    size = len(text)
+    if size <= MOST_IN_BYTE:
+        return b"\x81%c%b" % (size, text)
+    if size <= MOST_IN_TWO_BYTES:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), text)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), text)
 
 
 def _nowhere(frame: bytes) -> None:

@@ -6,7 +6,7 @@ hub ─► StreamSocket (a bounded queue) ─► flow ─► the answer of one H
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from dana.platform.http.asgi import Receive, Send
@@ -58,6 +58,11 @@ class StreamSocket:
             self.close(Close.TOO_SLOW, "too slow")
             return
         self._push(as_event(frame))
+
+    def send_all(self, frames: Sequence[bytes]) -> None:
+        """Queue several."""
+        for frame in frames:
+            self.send(frame)
 
     def close(self, code: int, reason: str, retry_ms: int | None = None) -> None:
         """Say goodbye; what is queued leaves first, if it leaves soon."""

@@ -6,6 +6,7 @@ is told is put into a frame once, however many there are.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import cast
@@ -114,6 +115,11 @@ class WebsocketsSocket(BufferedSocket):
             self.close(Close.TOO_SLOW, "too slow")
             return
         self._connection.transport.write(_framed(frame))
+
+    def send_all(self, frames: Sequence[bytes]) -> None:
+        """Queue several."""
+        for frame in frames:
+            self.send(frame)
 
     def _say_goodbye(self, code: int, reason: str, frame: bytes) -> None:
         self._connection.say_goodbye(code, reason, frame)

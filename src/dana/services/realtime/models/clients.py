@@ -1,5 +1,6 @@
 """Somebody at a socket, and what a transport must be able to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -22,6 +23,10 @@ class RefusedError(Exception):
 
 class Socket(Protocol):
     """One connection, whatever library carries it."""
+
+    def send_all(self, frames: Sequence[bytes], /) -> None:
+        """Queue several text frames at once; whoever sends the same to many passes the same object."""
+        ...
 
     def send(self, frame: bytes, /) -> None:
         """Queue a text frame; never blocks, never fails. A client that doesn't keep up is cut."""

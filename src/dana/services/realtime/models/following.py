@@ -31,6 +31,7 @@ class Following:
         self._clients: Clients = {}
         self._members: dict[Channel, Clients] = {}
         self._visitors: dict[UUID, Clients] = {}
+        self._visitor_count = 0
         self._shown = 0  # events that those who follow the whole organization have been sent, so far
 
     def __contains__(self, client: Client) -> bool:
@@ -43,6 +44,7 @@ class Following:
         """Let a client have the events of its channels."""
         self._clients[client] = None
         if isinstance(client.who, Visitor):
+            self._visitor_count += 1
             if client.channels:
                 self._visitors.setdefault(client.who.conversation_id, {})[client] = None
             return
@@ -56,6 +58,7 @@ class Following:
             return
         del self._clients[client]
         if isinstance(client.who, Visitor):
+            self._visitor_count -= 1
             _drop(self._visitors, client.who.conversation_id, client)
             return
         for channel in client.channels:
@@ -74,6 +77,20 @@ class Following:
             _count(visitors, event.cursor)
             parcels.append((frame, list(visitors)))
         return parcels
+
+    def goes_to_all_alike(self, event: LoggedEvent) -> bool:
+        """Tell whether all sockets of members are sent an event, and nobody else: no need to look at each."""
+        return (
+            len(self._members.get(ORGANIZATION, _NOBODY)) == len(self._clients) - self._visitor_count > 0
+            and event.key not in self._visitors
+            and event.type not in ADMIN_EVENTS
+            and event.for_members is not None
+        )
+
+    def show_to_all(self, event: LoggedEvent) -> bytes:
+        """Return the frame of an event that goes to all alike; it is counted as sent."""
+        self._shown += 1
+        return event.for_members or b""
 
     def parcel_for_all(self, frame: bytes) -> Parcel:
         """Return a frame for everybody."""
