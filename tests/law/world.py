@@ -27,6 +27,7 @@ from dana.platform.secrets import Secrets
 from dana.platform.settings import Settings
 
 HERE = (Upstream.AUTH, Upstream.CONVERSATIONS, Upstream.KNOWLEDGE, Upstream.AI, Upstream.PLACEMENT)
+TRANSPORTS = ("picows", "websockets")  # of one node each
 START_SECONDS = 90.0
 GENEROUS = 1_000.0  # so many actions from one address are a test
 
@@ -138,7 +139,7 @@ async def made() -> AsyncIterator[World]:
         )
         await migrate(settings)
         world = World(settings, compose(settings, HERE), Keys(settings.secrets), valkey)
-        world.nodes = [_node(settings, home / f"node{number}") for number in range(2)]
+        world.nodes = [_node(settings, home / transport, transport) for transport in TRANSPORTS]
         try:
             async with started(world.dana):
                 await asyncio.gather(*(node.start() for node in world.nodes))
@@ -159,7 +160,7 @@ def _folder() -> Iterator[Path]:
         yield home
 
 
-def _node(settings: Settings, home: Path) -> NodeProcess:
+def _node(settings: Settings, home: Path, transport: str) -> NodeProcess:
     home.mkdir()
     port = free_port()
     environment = {name: text for name, text in os.environ.items() if not name.startswith("DANA_")} | {
@@ -168,6 +169,7 @@ def _node(settings: Settings, home: Path) -> NodeProcess:
         "DANA_DATABASE_URL": settings.database_url,
         "DANA_REDIS_URL": settings.redis_url,
         "DANA_REALTIME_PORT": str(port),
+        "DANA_REALTIME_TRANSPORT": transport,
         "DANA_HTTP_PORT": str(free_port()),
     }
     return NodeProcess(environment, port, home / "log")
