@@ -27,6 +27,7 @@ import msgspec
 import structlog
 import uvloop
 
+from benchmarks.bare import bare
 from dana.app import compose, started
 from dana.contracts.ids import OrgId, new_id
 from dana.platform.cache import Cache, Caches
@@ -36,7 +37,6 @@ from dana.platform.http.asgi import Application, Message
 from dana.platform.local.postgres import start_postgres
 from dana.platform.local.valkey import start_valkey
 from dana.platform.migrations import migrate
-from dana.platform.secrets import Secrets
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.platform.valkey import Valkey
@@ -116,16 +116,7 @@ async def main() -> None:
         stack.callback(postgres.stop)
         server = start_valkey(home)
         stack.callback(server.stop)
-        settings = Settings(
-            data_dir=home,
-            database_url=postgres.dsn,
-            redis_url=server.url,
-            public_url="http://localhost",
-            secrets=Secrets.load(home / "secrets"),
-            web_dir=home,
-            widget_dir=home,
-            pool_size=AT_ONCE,
-        )
+        settings = bare(home, postgres.dsn, redis_url=server.url, shard_count=2, pool_size=AT_ONCE)
         await migrate(settings)
         results = await _measure_levels(settings, seconds)
         results["widget_settings"] = await _measure_api(settings, "widget_settings", seconds)

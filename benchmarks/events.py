@@ -29,6 +29,7 @@ from typing import Any
 import uvloop
 
 from benchmarks import events_limits as limits
+from benchmarks.bare import bare
 from dana.contracts.events import MemberChanged
 from dana.contracts.ids import OrgId, UserId, new_id
 from dana.contracts.views import MemberView, Role
@@ -40,7 +41,6 @@ from dana.platform.local.postgres import start_postgres
 from dana.platform.local.rabbitmq import start_rabbitmq
 from dana.platform.local.valkey import start_valkey
 from dana.platform.migrations import migrate
-from dana.platform.secrets import Secrets
 from dana.platform.servers import administer, shard_addresses
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
@@ -153,15 +153,8 @@ async def staged(binding_name: str, home: Path) -> AsyncIterator[Stage]:
     """Start the servers and the consuming process."""
     postgres, valkey = start_postgres(home / "postgres", {}), start_valkey(home / "valkey")
     broker = start_rabbitmq(home / "rabbitmq") if binding_name == "rabbitmq" else None
-    settings = Settings(
-        data_dir=home,
-        database_url=postgres.dsn,
-        redis_url=valkey.url,
-        public_url="http://localhost",
-        secrets=Secrets.load(home / "secrets"),
-        web_dir=home,
-        widget_dir=home,
-        rabbitmq_url=broker.url if broker else "",
+    settings = bare(
+        home, postgres.dsn, redis_url=valkey.url, shard_count=2, rabbitmq_url=broker.url if broker else ""
     )
     process = None
     try:

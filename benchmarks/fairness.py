@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.bare import bare
 from dana.contracts.events import OrganizationCreated
 from dana.contracts.ids import OrgId, new_id
 from dana.platform.bus import SLOTS, Bus, Envelope, Lane, PostgresBinding, Worker
 from dana.platform.identity import SYSTEM
 from dana.platform.local.postgres import start_postgres
 from dana.platform.migrations import migrate
-from dana.platform.secrets import Secrets
 from dana.platform.servers import administer, shard_address
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
@@ -120,16 +120,7 @@ async def measure(load: Load) -> dict[str, float]:
         home.chmod(0o755)
         postgres = start_postgres(home / "postgres")
         try:
-            settings = Settings(
-                data_dir=home,
-                database_url=postgres.dsn,
-                redis_url="",
-                public_url="",
-                secrets=Secrets.load(home / "secrets"),
-                web_dir=home,
-                widget_dir=home,
-                shard_count=1,
-            )
+            settings = bare(home, postgres.dsn)
             await migrate(settings)
             figures = {"unloaded_p95_s": await _part(settings, load, "nobody floods", has_flood=False)}
             fair = await _part(settings, load, "least virtual time, with a cap", has_flood=True)

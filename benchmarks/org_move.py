@@ -29,12 +29,12 @@ import asyncpg
 import uvloop
 
 from benchmarks import raw_insert
+from benchmarks.bare import bare
 from dana.contracts.ids import ConversationId, InboxId, OrgId, new_id
 from dana.platform.database import address, without_login
 from dana.platform.identity import SYSTEM
 from dana.platform.local.postgres import start_postgres
 from dana.platform.migrations import migrate, migrate_shard
-from dana.platform.secrets import Secrets
 from dana.platform.servers import CATALOG, administer, seal_login, shard_address
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
@@ -343,16 +343,7 @@ async def main() -> None:
         home.chmod(0o755)
         first, second = start_postgres(home / "first", {}), start_postgres(home / "second", {})
         try:
-            settings = Settings(
-                data_dir=home,
-                database_url=first.dsn,
-                redis_url="",
-                public_url="",
-                secrets=Secrets.load(home / "secrets"),
-                web_dir=home,
-                widget_dir=home,
-                shard_count=1,
-            )
+            settings = bare(home, first.dsn)
             await build(settings, second.dsn)
             result = await measure(settings, arguments.rounds, arguments.rate)
         finally:

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.bare import bare
 from dana.contracts.ids import ConversationId, InboxId, OrgId, new_id
 from dana.platform.database import address, hosts, login_of
 from dana.platform.identity import SYSTEM
 from dana.platform.local.postgres import Postgres, find_binaries, start_postgres
 from dana.platform.migrations import migrate
-from dana.platform.secrets import Secrets
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.services.conversations import actions
@@ -85,17 +85,7 @@ async def _measure(stack: ExitStack, count: int, seconds: float) -> dict[str, fl
 
 
 async def _install(home: Path, servers: list[Postgres]) -> Settings:
-    settings = Settings(
-        data_dir=home,
-        database_url=servers[0].dsn,
-        redis_url="",
-        public_url="",
-        secrets=Secrets.load(home / "secrets"),
-        web_dir=home,
-        widget_dir=home,
-        shard_count=1,
-        pool_size=WRITERS,
-    )
+    settings = bare(home, servers[0].dsn, pool_size=WRITERS)
     await migrate(settings)
     shards = Shards(settings, "placement")
     for number, server in enumerate(servers[1:], 2):

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from benchmarks.bare import bare
 from benchmarks.crowd import Owner, fill, small_organizations
 from dana.contracts.ids import (
     ConversationId,
@@ -31,7 +32,6 @@ from dana.platform.database import Tx, address
 from dana.platform.identity import SYSTEM
 from dana.platform.local.postgres import FAST_AND_FORGETFUL, start_postgres
 from dana.platform.migrations import migrate
-from dana.platform.secrets import Secrets
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 from dana.services.conversations import store
@@ -86,16 +86,7 @@ async def crowded() -> AsyncIterator[Crowded]:
         home.chmod(0o755)  # noqa: ASYNC240 - nothing else runs here
         postgres = start_postgres(home / "postgres", FAST_AND_FORGETFUL | NO_LOG | judging.SETTINGS)
         try:
-            settings = Settings(
-                data_dir=home,
-                database_url=postgres.dsn,
-                redis_url="",
-                public_url="",
-                secrets=Secrets.load(home / "secrets"),
-                web_dir=home,
-                widget_dir=home,
-                shard_count=1,
-            )
+            settings = bare(home, postgres.dsn)
             await migrate(settings)
             cast = await _filled(settings)
             await _listen(settings)
