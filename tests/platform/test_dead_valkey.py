@@ -1,21 +1,19 @@
 """Valkey is killed in the middle of work and comes back: slower meanwhile, nothing acknowledged is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from dana.app import compose, started
 from dana.contracts.ids import new_id
 from dana.platform.cache.caches import READS
-from dana.platform.http.serving import serve_http
-from dana.platform.local.programs import free_port
 from dana.platform.local.valkey import Valkey as Server
 from dana.platform.local.valkey import start_valkey
 from dana.platform.settings import Settings
+from tests.platform.serving import served
 
 WRITERS = 3
 LEAST_ROUNDS = 15  # of everybody, before, during and after the outage
@@ -80,29 +78,17 @@ class Work:
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Server]:
-    server = start_valkey(tmp_path)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def work(settings: Settings, valkey: Server) -> AsyncIterator[Work]:
-    port = free_port()
-    whole = compose(replace(settings, redis_url=valkey.url))
-    async with started(whole):
-        stop, is_listening = asyncio.Event(), asyncio.Event()
-        serving = asyncio.create_task(serve_http(whole.http, "127.0.0.1", port, is_listening.set, stop))
-        await is_listening.wait()
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1/", timeout=30) as http:
-            who = {"email": f"{new_id()}@example.org", "password": "correct horse battery"}
-            answer = await http.post("auth/signup", json=who | {"name": "Ana", "organization": "A"})
-            http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-            work = Work(http)
-            await work.begin()
-            yield work
-        stop.set()
-        await serving
+async def work(settings: Settings, server: Server) -> AsyncIterator[Work]:
+    async with (
+        served(replace(settings, redis_url=server.url)) as url,
+        httpx.AsyncClient(base_url=f"{url}/api/v1/", timeout=30) as http,
+    ):
+        who = {"email": f"{new_id()}@example.org", "password": "correct horse battery"}
+        answer = await http.post("auth/signup", json=who | {"name": "Ana", "organization": "A"})
+        http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        work = Work(http)
+        await work.begin()
+        yield work
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -112,15 +98,15 @@ async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 
 async def test_everything_goes_on_without_it_and_with_it_again(
-    work: Work, valkey: Server, tmp_path: Path
+    work: Work, server: Server, tmp_path: Path
 ) -> None:
     tasks = [asyncio.create_task(work.write()) for _ in range(WRITERS)]
     tasks.append(asyncio.create_task(work.change()))
     await work.more()
     assert READS.labels("widget", "local")._value.get() > 0
 
-    valkey.process.kill()
-    valkey.process.wait()
+    server.process.kill()
+    server.process.wait()
     await work.more()
     refused = await work.http.post("conversations/deletions", json=DELETION)
     assert (refused.status_code, refused.json()["limit"]) == (503, "bulk"), "what fails closed"
@@ -129,7 +115,7 @@ async def test_everything_goes_on_without_it_and_with_it_again(
     await work.more()
     assert READS.labels("widget", "local")._value.get() == from_local, "nothing here can be believed"
 
-    again = start_valkey(tmp_path, int(valkey.url.rsplit(":", 1)[1].partition("/")[0]))
+    again = start_valkey(tmp_path, int(server.url.rsplit(":", 1)[1].partition("/")[0]))
     try:
         await until(lambda: READS.labels("widget", "local")._value.get() > from_local)
         await work.more()

@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +9,6 @@ from dana.platform.errors import Limited, Unavailable
 from dana.platform.http.limited import headers
 from dana.platform.limits import QUOTAS, Limits, Per, Quota, Standing, Uncounted, network_of
 from dana.platform.local.valkey import Valkey as Server
-from dana.platform.local.valkey import start_valkey
 from dana.platform.valkey import Valkey
 
 ANA = {Per.ORGANIZATION: "aaaa", Per.USER: "a1"}
@@ -30,21 +27,6 @@ PLAN = {
         Quota("address", Per.ADDRESS, units=3, seconds=600),
     ),
 }
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = start_valkey(tmp_path)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-async def valkey(server: Server) -> AsyncIterator[Valkey]:
-    client = Valkey(server.url)
-    assert await client.start()
-    yield client
-    await client.stop()
 
 
 @pytest.fixture

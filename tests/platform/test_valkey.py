@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,6 @@ from dana.platform.local.programs import free_port
 from dana.platform.local.valkey import Valkey as Server
 from dana.platform.local.valkey import start_valkey
 from dana.platform.valkey import CommandError, Valkey
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = start_valkey(tmp_path)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-async def valkey(server: Server) -> AsyncIterator[Valkey]:
-    client = Valkey(server.url)
-    assert await client.start()
-    yield client
-    await client.stop()
 
 
 class Ear:

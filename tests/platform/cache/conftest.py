@@ -1,23 +1,14 @@
 """A Valkey of its own for each test here, because most of them break it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from dana.platform.cache import Caches
 from dana.platform.local.valkey import Valkey as Server
-from dana.platform.local.valkey import start_valkey
 from dana.platform.valkey import Valkey
 
 MakeCaches = Callable[..., Awaitable[Caches]]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = start_valkey(tmp_path)
-    yield running
-    running.stop()
 
 
 @pytest.fixture

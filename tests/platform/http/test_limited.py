@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from dana.app import compose, started
 from dana.contracts.ids import new_id
-from dana.platform.http.serving import serve_http
 from dana.platform.limits import QUOTAS
-from dana.platform.local.programs import free_port
 from dana.platform.local.valkey import Valkey as Server
 from dana.platform.local.valkey import start_valkey
 from dana.platform.settings import Settings
+from tests.platform.serving import served
 
 FLOOD = 400
 AT_ONCE = 40
@@ -37,23 +35,9 @@ class Running:
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[Server]:
-    server = start_valkey(tmp_path)
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def running(settings: Settings, valkey: Server) -> AsyncIterator[Running]:
-    port = free_port()
-    whole = compose(replace(settings, redis_url=valkey.url))
-    async with started(whole):
-        stop, is_listening = asyncio.Event(), asyncio.Event()
-        serving = asyncio.create_task(serve_http(whole.http, "127.0.0.1", port, is_listening.set, stop))
-        await is_listening.wait()
-        yield Running(f"http://127.0.0.1:{port}", valkey)
-        stop.set()
-        await serving
+async def running(settings: Settings, server: Server) -> AsyncIterator[Running]:
+    async with served(replace(settings, redis_url=server.url)) as url:
+        yield Running(url, server)
 
 
 @asynccontextmanager
