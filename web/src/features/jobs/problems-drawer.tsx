@@ -1,6 +1,7 @@
-import { Button, Drawer, Stack, Text } from "@mantine/core";
+import { Stack, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import type { Job } from "@/platform/api/types";
+import { ShowMore, SideDrawer } from "@/ui/side-drawer";
 import { Failed, Loading } from "@/ui/states";
 import styles from "./jobs.module.css";
 import { problemsQuery } from "./queries";
@@ -8,16 +9,9 @@ import { problemsQuery } from "./queries";
 /** What a job left out, and why. */
 export function ProblemsDrawer({ job, onClose }: { job: Job | null; onClose(): void }) {
   return (
-    <Drawer
-      opened={job !== null}
-      onClose={onClose}
-      position="right"
-      size="lg"
-      title={<Text component="span" fw={600}>What was left out</Text>}
-      closeButtonProps={{ "aria-label": "Close the problems" }}
-    >
+    <SideDrawer title="What was left out" close="Close the problems" onClose={onClose}>
       {job && <Problems job={job} />}
-    </Drawer>
+    </SideDrawer>
   );
 }
 
@@ -39,9 +33,7 @@ function Problems({ job }: { job: Job }) {
           </li>
         ))}
       </ol>
-      {found.hasNextPage && (
-        <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Show more</Button>
-      )}
+      <ShowMore of={found} />
       {!found.hasNextPage && problems.length < job.problems && (
         <Text size="sm" c="dimmed">Only the first {problems.length.toLocaleString()} of {job.problems.toLocaleString()} were kept.</Text>
       )}

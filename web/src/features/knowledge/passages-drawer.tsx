@@ -1,6 +1,7 @@
-import { Button, Drawer, Stack, Text, Title } from "@mantine/core";
+import { Stack, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Passage } from "@/ui/passage";
+import { ShowMore, SideDrawer } from "@/ui/side-drawer";
 import { Failed, Loading } from "@/ui/states";
 import styles from "./knowledge.module.css";
 import { documentQuery, passagesQuery } from "./queries";
@@ -8,16 +9,9 @@ import { documentQuery, passagesQuery } from "./queries";
 /** A document as the assistant sees it: its passages in order. */
 export function PassagesDrawer({ documentId, onClose }: { documentId: string | null; onClose(): void }) {
   return (
-    <Drawer
-      opened={documentId !== null}
-      onClose={onClose}
-      position="right"
-      size="lg"
-      title={<Text component="span" fw={600}>What the assistant reads</Text>}
-      closeButtonProps={{ "aria-label": "Close the document" }}
-    >
+    <SideDrawer title="What the assistant reads" close="Close the document" onClose={onClose}>
       {documentId && <Passages documentId={documentId} />}
-    </Drawer>
+    </SideDrawer>
   );
 }
 
@@ -37,9 +31,7 @@ function Passages({ documentId }: { documentId: string }) {
         </div>
       ))}
       {passages.length === 0 && <Text c="dimmed">This document has no passages.</Text>}
-      {found.hasNextPage && (
-        <Button variant="default" loading={found.isFetchingNextPage} onClick={() => void found.fetchNextPage()}>Show more</Button>
-      )}
+      <ShowMore of={found} />
     </Stack>
   );
 }
