@@ -19,7 +19,16 @@ from dana.platform.valkey import Valkey
 from tests.conformance import bindings, days
 from tests.conformance.staff import Staff
 
-pytestmark = pytest.mark.xdist_group("conformance")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares an installation on one worker."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or Path(__file__).parent not in item.path.parents:
+            continue
+        if "binding_name" in item.fixturenames:
+            name = item.callspec.params["binding_name"]
+            item.add_marker(pytest.mark.xdist_group(f"conformance {name}"))
 
 
 @pytest.fixture(scope="session", params=bindings.NAMES)

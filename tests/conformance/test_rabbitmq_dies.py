@@ -21,10 +21,7 @@ from tests.conformance.staff import Staff
 
 ShardsOf = Callable[[str], Shards]
 
-pytestmark = [
-    pytest.mark.parametrize("binding_name", ["rabbitmq"], indirect=True, scope="session"),
-    pytest.mark.xdist_group("conformance"),
-]
+pytestmark = pytest.mark.parametrize("binding_name", ["rabbitmq"], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +141,15 @@ async def test_tokens_alone_wake_the_lanes_of_another_process(
     finally:
         await there.stop()
         await here.stop()
+
+
+@pytest.mark.usefixtures("binding_name")
+async def test_three_nodes_form_a_cluster(cluster: RabbitMQ) -> None:
+    running = await asyncio.to_thread(
+        cluster.evaluate, cluster.nodes[2], "lists:sort(rabbit_mnesia:cluster_nodes(running))."
+    )
+    assert running == "[r1@localhost, r2@localhost, r3@localhost]"
+    assert cluster.url.count("127.0.0.1:") == 3
 
 
 async def test_the_leader_of_a_cluster_is_killed_under_load(

@@ -17,6 +17,8 @@ from dana.platform.purging import PURGES, Purger
 from dana.platform.settings import Settings
 from tests.proxy.varnish import TOKEN, varnish
 
+pytestmark = pytest.mark.xdist_group("proxy")
+
 PATIENCE_SECONDS = 20.0
 LETTERS = "abcdefghij"
 

@@ -1,12 +1,21 @@
 """A real RabbitMQ for these tests, and connections to it."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from dana.platform.broker.connection import Connection
 from dana.platform.broker.publishing import Publisher
 from dana.platform.local.rabbitmq import RabbitMQ, start_rabbitmq
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares the broker, and the one relay of a shard, on one worker."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("broker"))
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,6 @@ from dana.platform.servers import administer, shard_address
 from dana.platform.settings import Settings
 from dana.platform.shards import Shards
 
-pytestmark = pytest.mark.xdist_group("relay")  # there is one relay for a shard
-
 
 @pytest.fixture
 async def shards(settings: Settings) -> AsyncIterator[Shards]:
