@@ -21,6 +21,10 @@ from tests.conformance.days import GROUPS, LEDGER, Day
 
 ShardsOf = Callable[[str], Shards]
 
+WAITING = """
+select count(*) from pg_locks where locktype = 'advisory' and not granted
+   and database = (select oid from pg_database where datname = current_database())"""
+
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
@@ -113,7 +117,16 @@ async def test_two_who_ask_for_the_same_at_once_get_it_once(
     monkeypatch.setattr(replaying, "KEYS_AT_ONCE", 1)
     org_id = past.orgs[0]
     await forget(past, org_id=org_id)
-    await asyncio.gather(*(replay(settings, Replay(LEDGER, org_id)) for _ in range(3)))
+    async with administer(
+        await shard_address(settings, await replaying._shard_of(settings, org_id))
+    ) as shard:
+        await shard.execute("select pg_advisory_lock(hashtextextended($1, 0))", str(org_id))
+        asking = [asyncio.create_task(replay(settings, Replay(LEDGER, org_id))) for _ in range(3)]
+        async with asyncio.timeout(30):  # all have begun before the first one can end
+            while await shard.fetchval(WAITING) < len(asking):
+                await asyncio.sleep(0.02)
+        await shard.execute("select pg_advisory_unlock(hashtextextended($1, 0))", str(org_id))
+        await asyncio.gather(*asking)
     assert await past.end() == past.undisturbed
 
 
