@@ -147,16 +147,20 @@ async def test_of_two_who_apply_the_same_at_once_one_is_taken_back(
     catalog: asyncpg.Connection, connection: Connection, publisher: Publisher, shards: Shards
 ) -> None:
     org_id, name = OrgId(new_id()), f"reader {new_id()}"
-    slow, fast, may_end = Reader(name, org_id), Reader(name, org_id), asyncio.Event()
+    slow, fast = Reader(name, org_id), Reader(name, org_id)
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
     note = slow.note
 
     async def note_slowly(tx: CatalogTx, events: list[StreamedEvent]) -> None:
         await note(tx, events)
+        has_begun.set()
         await may_end.wait()
 
     slow.note = note_slowly  # type: ignore[method-assign]
     await publisher.publish(outgoing(org_id, range(1, 6)))
     slow.start(connection, shards)
+    async with asyncio.timeout(30):
+        await has_begun.wait()
     fast.start(connection, shards)
     async with asyncio.timeout(30):
         while not await catalog.fetchval(
