@@ -132,6 +132,9 @@ async def undisturbed(settings: Settings) -> str:
 
 
 @pytest.fixture
-async def day(settings: Settings, shards_of: Callable[[str], Shards], undisturbed: str) -> days.Day:
+async def day(
+    settings: Settings, shards_of: Callable[[str], Shards], undisturbed: str
+) -> AsyncIterator[days.Day]:
     """A day that is about to begin, with organizations of its own."""
-    return await days.new_day(settings, shards_of("auth"), undisturbed)
+    yield await days.new_day(settings, shards_of("auth"), undisturbed)
+    await days.leave(settings)

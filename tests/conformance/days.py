@@ -117,6 +117,14 @@ async def furnish(settings: Settings) -> None:
             await shard.execute(_TABLES)
 
 
+async def leave(settings: Settings) -> None:
+    """Subscribe the groups no more: what other tests emit would wait for the workers of the next day."""
+    for dsn in (await shard_addresses(settings)).values():
+        async with administer(dsn) as shard:
+            for group in GROUPS:
+                await shard.execute("select platform.subscribe($1, '{}', '{}')", group)
+
+
 async def new_day(settings: Settings, shards: Shards, undisturbed: str = "") -> Day:
     """Found fresh organizations."""
     orgs = [OrgId(new_id()) for _ in range(ORGANIZATIONS)]
