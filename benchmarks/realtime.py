@@ -1,6 +1,6 @@
 """What does one real-time node deliver, what does that cost, and how far is it from the peers and the limit?
 
-    python -m benchmarks.realtime [--connections 10000] [--rounds 3] [--seconds 3]
+    python -m benchmarks.realtime [--connections 10000] [--rounds 3] [--seconds 3] [--under-way 3]
 
 Ours with the whole protocol (tokens, cursors, order, rights) against Node `ws` and Node Socket.IO doing the
 same fan-out, and raw picows as the limit. Rooms of ten; the token is verified at the handshake; one publisher
@@ -8,6 +8,10 @@ brings events through the same Valkey, ours as a transaction publishes them, the
 All servers stand at once and are measured by turns, each on the first core, clients and Valkey on the other.
 What is sent is a real event, `inbox_changed`, of about 300 bytes. The echo is what each answers at once: ours
 a frame `unsubscribe`, the others what was said.
+
+`--under-way` says how many events of each room are published and not yet delivered. With 3, every server has
+always more to do than it can; ours then lets events that wait for the same sockets leave together, the others
+don't. With 0.3 hardly any event finds another one waiting, and each costs what it costs by itself.
 """
 
 import argparse
@@ -69,10 +73,10 @@ class Contender:
         self.kib_per_connection = (self.server.resident_kib - self.kib_before) / self.connections
         _say(f"{self.name:10} {self.connections} connections in {opened['seconds']} s")
 
-    async def round(self, seconds: float, *, is_measured: bool = True) -> None:
+    async def round(self, seconds: float, under_way: float, *, is_measured: bool = True) -> None:
         """Measure once."""
         cpu, began = self.server.cpu_seconds, asyncio.get_running_loop().time()
-        fan = await self.crowd.ask("fan", seconds=seconds)
+        fan = await self.crowd.ask("fan", seconds=seconds, under_way=under_way)
         spent = self.server.cpu_seconds - cpu
         elapsed = asyncio.get_running_loop().time() - began
         echo = await self.crowd.ask("echo", per_second=ECHOES_PER_SECOND, seconds=seconds * ECHO_SHARE)
@@ -104,7 +108,7 @@ class Contender:
         }
 
 
-async def measure(connections: int, rounds: int, seconds: float) -> dict[str, Any]:
+async def measure(connections: int, rounds: int, seconds: float, under_way: float) -> dict[str, Any]:
     """Run it all and return the last line."""
     folder = await install_peers()
     async with AsyncExitStack() as stack:
@@ -118,14 +122,14 @@ async def measure(connections: int, rounds: int, seconds: float) -> dict[str, An
             # Each has rooms of its own, because they stand at the same Valkey; only ours looks for them.
             await contender.fill(placed if contender.name == "dana" else [new_id().hex for _ in placed])
         for contender in contenders:
-            await contender.round(1.0, is_measured=False)
+            await contender.round(1.0, under_way, is_measured=False)
         for _ in range(rounds):
             for contender in contenders:
-                await contender.round(seconds)
+                await contender.round(seconds, under_way)
         lines = [contender.line() for contender in contenders]
     for line in lines:
         print(json.dumps(line), flush=True)
-    return _verdict(lines)
+    return {"under_way": under_way, **_verdict(lines)}
 
 
 def _verdict(lines: list[dict[str, Any]]) -> dict[str, Any]:
@@ -194,8 +198,10 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--under-way", type=float, default=3.0, help="events of each room, 0.3 for few")
     wanted = parser.parse_args()
-    print(json.dumps(uvloop.run(measure(wanted.connections, wanted.rounds, wanted.seconds))))
+    measuring = measure(wanted.connections, wanted.rounds, wanted.seconds, wanted.under_way)
+    print(json.dumps(uvloop.run(measuring)))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,6 @@ from dana.platform.valkey import Valkey
 from dana.services.realtime.models import LoggedEvent
 
 ROOM = 10
-UNDER_WAY = 3  # events of each room published and not yet delivered: they wait wherever it is slowest
 CONNECTING_AT_ONCE = 50
 CONNECT_SECONDS = 60.0
 QUIET_SECONDS = 10.0  # nothing more arrives: what hasn't come is lost
@@ -202,18 +201,21 @@ class Crowd:
         await asyncio.gather(*(self._open(port, how, wanted) for _ in range(CONNECTING_AT_ONCE)))
         return {"connections": len(self._ears), "seconds": round(time.monotonic() - began, 1)}
 
-    async def fan(self, seconds: float) -> dict[str, Any]:
-        """Publish as fast as it arrives, for so long; the rate counts until the last has arrived."""
+    async def fan(self, seconds: float, under_way: float) -> dict[str, Any]:
+        """Publish as fast as it arrives, for so long; the rate counts until the last has arrived.
+
+        So many events of each room are published and not yet delivered: they wait wherever it is slowest.
+        """
         tally = self._tally
         tally.frames = published = 0
         writers = itertools.cycle(random.sample(self._writers, len(self._writers)))
-        under_way = UNDER_WAY * len(self._writers)
+        most = max(2, int(under_way * len(self._writers)))
         began = time.monotonic()
         while time.monotonic() - began < seconds:
-            while published - tally.frames / ROOM < under_way:
+            while published - tally.frames / ROOM < most:
                 next(writers).publish()
                 published += 1
-            await tally.wait_for((published - under_way // 2) * ROOM)
+            await tally.wait_for((published - most // 2) * ROOM)
         await tally.wait_for(published * ROOM)
         elapsed = time.monotonic() - began
         return {
