@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -13,9 +14,7 @@ from dana.services.realtime.models import retry_ms as spread_ms
 
 PATH = "/api/v1/realtime"
 PROBE_PATH = "/healthz"
-MAX_INCOMING_BYTES = (
-    4 * 1024
-)  # clients say little: what they follow, what they have got, that they are typing
+MAX_INCOMING_BYTES = 4 * 1024  # clients say little: what they follow and have got, that they are typing
 MAX_FRAME_BYTES = 2 * MAX_INCOMING_BYTES  # beyond, the transport itself ends the connection
 MAX_UNSENT_BYTES = 1024 * 1024
 DRAIN_SECONDS = 20.0
@@ -114,7 +113,7 @@ class Fragments:
         return whole
 
 
-class BufferedSocket:
+class BufferedSocket(ABC):
     """What the transports' sockets share: who reads slowly is waited for, then cut; goodbyes take seconds.
 
     So it is with who is silent: asked, then cut. One timer for each connection is less than a task.
@@ -190,17 +189,17 @@ class BufferedSocket:
             self._can_write.set()
             self._can_write = None
 
+    @abstractmethod
     def _say_goodbye(self, code: int, reason: str, frame: bytes) -> None:
         """Send the last frame, and a close frame behind it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ask(self) -> None:
         """Send a ping."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _cut(self) -> None:
         """End the connection at once."""
-        raise NotImplementedError
 
 
 def farewell(code: int, reason: str, retry_ms: int | None) -> bytes:
