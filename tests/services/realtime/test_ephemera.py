@@ -10,7 +10,7 @@ import pytest
 from dana.contracts.ids import ConversationId, OrgId, UserId, new_id
 from dana.contracts.views import Role
 from dana.platform import ephemera as throttled
-from dana.platform.ephemera import MAX_SHOWN_PER_SECOND, Ephemera
+from dana.platform.ephemera import MAX_SHOWN_PER_SECOND, Ephemera, origin_of
 from dana.platform.fanout import Fanout, Fleeting
 from dana.platform.identity import Member
 from dana.platform.settings import Settings
@@ -143,18 +143,16 @@ async def test_a_flood_of_one_organization_is_bounded_at_the_node(
     assert 1 <= len(heard) <= 10 * (2 + int(time.monotonic()) - began)
 
 
-async def test_two_who_are_called_the_same_type_side_by_side(node: Node, org: OrgId) -> None:
-    """Neither sees the own typing, and each sees the other's."""
-    mine = new_conversation()
-    both = [
-        await node.join(node.token_of(Member(org, UserId(new_id()), Role.AGENT, "Ana", new_id())))
-        for _ in range(2)
-    ]
-    for ana in both:
-        ana.typing(mine)
-    for ana in both:
-        assert (await ana.next())["is_typing"]
-        assert not await ana.silence()
+async def test_two_who_are_called_the_same_type_side_by_side() -> None:
+    """What one says next doesn't replace what the other has said."""
+    kept = Kept()
+    ephemera, org, mine = Ephemera(kept), OrgId(new_id()), ConversationId(new_id())
+    one, other = (Member(org, UserId(new_id()), Role.AGENT, "Ana", new_id()) for _ in range(2))
+    for ana in (one, other, one):
+        ephemera.show_typing(ana, mine, is_typing=True)
+    await until(lambda: len(kept.published) == 3)
+    origins = [message.origin for _, message in kept.published]
+    assert origins == [origin_of(ana.user_id) for ana in (one, other, one)]
 
 
 async def fleeting_until(listener: Listener, cursor: int) -> int:
