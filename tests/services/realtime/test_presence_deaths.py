@@ -98,6 +98,25 @@ async def test_valkey_begins_anew_with_nothing(
         again.stop()
 
 
+async def test_who_is_back_first_doesnt_miss_the_others(make_node: MakeNode, crowd: Crowd) -> None:
+    """Valkey has forgotten everything, and only one node has noticed."""
+    node = await make_node()
+    ana = await crowd.join(node, "Ana")
+    (first,) = await _subscribers(node)
+    ben = await crowd.join(await make_node(), "Ben")
+    await until(lambda: set(there(ana)) == set(there(ben)) == {"Ana", "Ben"})
+    seen = len(ana.ear.lists)
+    found = await node.valkey.call("HGETALL", f"dana:presence:{{{crowd.org_id.hex}}}:organization")
+    (its,) = [field.partition(b"/")[0].decode() for field, entry in found.items() if b"Ben" in entry]
+    while await node.valkey.call("PTTL", f"dana:node:{its}") < roster.SIGN_MS - 200:
+        await asyncio.sleep(0.05)  # its next sign, by which it notices, shall be some time away
+    await node.valkey.call("FLUSHALL")
+    await node.valkey.call("CLIENT", "KILL", "ID", first)
+    ana.say({"type": "state", "state": "away"})
+    await until(lambda: there(ana) == {"Ana": "away", "Ben": "online"})
+    assert all(names(each) == {"Ana", "Ben"} for each in ana.ear.lists[seen:])
+
+
 async def test_what_was_wiped_out_by_mistake_comes_back(node: Node, crowd: Crowd) -> None:
     """A node that was held up for so long that others took it for dead."""
     ana, eve = await crowd.join(node, "Ana"), await crowd.join(node, "Eve")
@@ -155,3 +174,9 @@ async def _sayers(node: Node, org_id: OrgId) -> set[str]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def _subscribers(node: Node) -> list[str]:
+    """Return the connections on which nodes hear each other."""
+    lines = (await node.valkey.call("CLIENT", "LIST", "TYPE", "PUBSUB")).decode().splitlines()
+    return [line.partition(" ")[0].removeprefix("id=") for line in lines]
