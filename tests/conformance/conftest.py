@@ -136,5 +136,6 @@ async def day(
     settings: Settings, shards_of: Callable[[str], Shards], undisturbed: str
 ) -> AsyncIterator[days.Day]:
     """A day that is about to begin, with organizations of its own."""
+    await days.subscribe(settings)
     yield await days.new_day(settings, shards_of("auth"), undisturbed)
-    await days.leave(settings)
+    await days.unsubscribe(settings)

@@ -117,12 +117,22 @@ async def furnish(settings: Settings) -> None:
             await shard.execute(_TABLES)
 
 
-async def leave(settings: Settings) -> None:
-    """Subscribe the groups no more: what other tests emit would wait for the workers of the next day."""
+async def subscribe(settings: Settings) -> None:
+    """Let what happens wait for the groups, before any of their workers is there."""
+    lanes = {group: str(Lane.AI if group == MAILER else Lane.LIVE) for group in GROUPS}
+    await _subscribe(settings, {group: (["member_changed"], [lane]) for group, lane in lanes.items()})
+
+
+async def unsubscribe(settings: Settings) -> None:
+    """Let nothing wait for them: what other tests emit would hold up the workers of the next day."""
+    await _subscribe(settings, {group: ([], []) for group in GROUPS})
+
+
+async def _subscribe(settings: Settings, subscriptions: dict[str, tuple[list[str], list[str]]]) -> None:
     for dsn in (await shard_addresses(settings)).values():
         async with administer(dsn) as shard:
-            for group in GROUPS:
-                await shard.execute("select platform.subscribe($1, '{}', '{}')", group)
+            for group, (types, lanes) in subscriptions.items():
+                await shard.execute("select platform.subscribe($1, $2, $3)", group, types, lanes)
 
 
 async def new_day(settings: Settings, shards: Shards, undisturbed: str = "") -> Day:
